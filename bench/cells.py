@@ -1,0 +1,167 @@
+"""The units of work and of truth: cells, the jobs that compute them, the records they leave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, get_args
+
+Phase = Literal["tune", "final"]
+Status = Literal["ok", "failed", "timeout", "oom", "crashed", "diverged", "pruned"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+FAILURES: tuple[Status, ...] = ("failed", "timeout", "oom", "crashed", "diverged")
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A data set as a suite asks for it: its name there, its target, its parameters, what they contain."""
+
+    name: str
+    target: str
+    params: Mapping[str, Any]
+    content: str
+    max_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model to fit and score: (phase, data set, method, parameters, seed)."""
+
+    phase: Phase
+    dataset: DatasetSpec
+    method: str
+    target: str
+    params: Mapping[str, Any]
+    seed: int
+
+    @property
+    def config_id(self) -> str:
+        """Hash of the method and its resolved parameters."""
+        return digest({"method": self.method, "target": self.target, "params": self.params})
+
+    @property
+    def id(self) -> str:
+        """Hash of all that determines the result, and of nothing else."""
+        return digest(asdict(self))
+
+
+@dataclass(frozen=True)
+class Job:
+    """Cells that share data set, method and network shape, computed in one process as one stack.
+
+    Attributes:
+        metrics: names of the metrics to score, the same for all cells.
+        split: the split to score on.
+        root: folder that file targets are relative to.
+        out: the result folder. timeout: seconds for each cell. memory: bytes for the process.
+        prune: whether intermediate scores are reported and may stop a cell.
+        reuse: whether saved models may be scored in place of fitting anew.
+    """
+
+    cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]
+    split: str
+    root: str
+    out: str
+    device: str
+    timeout: float
+    memory: int
+    prune: bool = False
+    reuse: bool = False
+
+    @property
+    def id(self) -> str:
+        return digest([cell.id for cell in self.cells])
+
+    def halves(self) -> tuple[Job, Job]:
+        middle = len(self.cells) // 2
+        return replace(self, cells=self.cells[:middle]), replace(self, cells=self.cells[middle:])
+
+
+@dataclass(frozen=True)
+class Score:
+    """One value of one metric. `requested` is the metric asked for, `metric` the name with its variant."""
+
+    requested: str
+    metric: str
+    split: str
+    value: float | None
+    better: str
+    status: Literal["ok", "n/a", "failed"] = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one cell: its status, its scores, what it cost, and on what."""
+
+    suite: str
+    cell: Cell
+    status: Status
+    requested: tuple[str, ...]
+    reason: str = ""
+    traceback: str = ""
+    scores: tuple[Score, ...] = ()
+    decoder: str = "none"
+    fit_seconds: float = 0.0
+    decoder_seconds: float = 0.0
+    score_seconds: float = 0.0
+    warm_up_seconds: float = 0.0
+    stack_size: int = 1
+    peak_memory_mb: float = 0.0
+    device: str = "cpu"
+    git_sha: str = ""
+    git_dirty: bool = False
+    started_at: str = ""
+    history: Mapping[str, list[float]] = field(default_factory=dict)
+    intermediate: tuple[tuple[int, float], ...] = ()
+
+    def value(self, metric: str) -> float | None:
+        """The headline value of a metric, or None."""
+        return next((score.value for score in self.scores if score.metric == metric), None)
+
+    def to_json(self) -> dict[str, Any]:
+        return _encode(asdict(self))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Record:
+        fields = dict(values)
+        cell = dict(fields["cell"])
+        cell["dataset"] = DatasetSpec(**cell["dataset"])
+        fields["cell"] = Cell(**cell)
+        fields["requested"] = tuple(fields["requested"])
+        fields["scores"] = tuple(Score(**score) for score in fields["scores"])
+        fields["history"] = {name: [float(v) for v in curve] for name, curve in fields["history"].items()}
+        fields["intermediate"] = tuple((int(step), float(value)) for step, value in fields["intermediate"])
+        return cls(**fields)
+
+
+def job_to_json(job: Job) -> str:
+    return json.dumps(asdict(job))
+
+
+def job_from_json(text: str | bytes) -> Job:
+    fields = json.loads(text)
+    cells = [{**cell, "dataset": DatasetSpec(**cell["dataset"])} for cell in fields.pop("cells")]
+    fields["metrics"] = tuple(fields["metrics"])
+    return Job(cells=tuple(Cell(**cell) for cell in cells), **fields)
+
+
+def digest(value: Any) -> str:
+    """Hash of a value's canonical JSON: the same for any order of keys."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _encode(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they are written as the strings that float() reads."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode(item) for item in value]
+    return value

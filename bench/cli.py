@@ -1,0 +1,277 @@
+"""The command line. Each command is a thin layer: parse, call, print, exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench import registry
+from bench.errors import BadInputError
+
+if TYPE_CHECKING:
+    from bench.config import Suite
+
+app = typer.Typer(
+    name="bench",
+    help="Compare representation-learning methods by the geometry of what they learn.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class Components(StrEnum):
+    """What `bench list` lists."""
+
+    methods = "methods"
+    datasets = "datasets"
+    metrics = "metrics"
+
+
+class Device(StrEnum):
+    """Where networks train."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+File = Annotated[Path, typer.Argument(metavar="[bench.toml]", help="The suite.", show_default=False)]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A result folder (the --out of a run).")]
+Out = Annotated[Path | None, typer.Option("--out", help="Result folder [default: runs/SUITE].", show_default=False)]
+MethodGlob = Annotated[str, typer.Option("-m", "--methods", metavar="GLOB", help="Only methods whose name matches.")]
+DatasetGlob = Annotated[
+    str, typer.Option("-d", "--datasets", metavar="GLOB", help="Only data sets whose name matches.")
+]
+Smoke = Annotated[bool, typer.Option("--smoke", help="At most 300 rows, 2 epochs, one seed, no tuning.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@app.command()
+def run(
+    file: File = Path("bench.toml"),
+    out: Out = None,
+    n_jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=0, help="Worker processes; 0 means one for each core.")
+    ] = 0,
+    device: Annotated[Device, typer.Option(help="Where networks train.")] = Device.auto,
+    methods: MethodGlob = "*",
+    datasets: DatasetGlob = "*",
+    smoke: Smoke = False,
+    retry: Annotated[
+        str,
+        typer.Option("--retry", metavar="STATUSES", help="Run cells again that ended so, e.g. failed,timeout."),
+    ] = "",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines in place of a progress bar.")] = False,
+) -> None:
+    """Run what of the suite is missing; write results, report and MLflow runs; print the leaderboard.
+
+    The same command again resumes. Exit code 1 if a cell failed.
+    """
+    from bench.commands import run_suite
+    from bench.config import load_suite
+    from bench.runner import Options
+
+    suite = load_suite(file, smoke=smoke)
+    options = Options(n_jobs, device.value, methods, datasets, _statuses(retry))
+    _exit(FAILED if run_suite(suite, _out(out, suite), options, _console(), quiet=quiet) else 0)
+
+
+@app.command()
+def plan(
+    file: File = Path("bench.toml"),
+    out: Out = None,
+    methods: MethodGlob = "*",
+    datasets: DatasetGlob = "*",
+    smoke: Smoke = False,
+    as_json: Json = False,
+) -> None:
+    """Say what would run, what is cached, and what is impossible and why."""
+    from bench.commands import plan_suite
+    from bench.config import load_suite
+
+    suite = load_suite(file, smoke=smoke)
+    rows = plan_suite(suite, _out(out, suite), methods, datasets)
+    columns = ("dataset", "method", "cached", "todo", "failed", "impossible")
+    _show(rows, columns, as_json, title=f"{suite.name}: cells", fold={"impossible": _reasons})
+
+
+@app.command()
+def status(folder: Folder, as_json: Json = False) -> None:
+    """Show the method x data set matrix of statuses, and the first line of each error."""
+    from bench.commands import status_of
+
+    matrix, errors = status_of(folder)
+    if as_json:
+        _print_json({"cells": matrix, "errors": errors})
+        return
+    _show(matrix, ("dataset", "method", "tune", "final"), False, title=str(folder))
+    for error in errors:
+        where = f"{error['method']} {error['dataset']} {error['phase']} s{error['seed']}"
+        log = f"  -> {folder / error['traceback']}" if error["traceback"] else ""
+        sys.stdout.write(f"{error['status']}: {where}: {error['reason']}{log}\n")
+
+
+@app.command()
+def report(
+    folder: Folder,
+    frame: Annotated[
+        Path | None, typer.Option("--from", metavar="FRAME.parquet", help="Report on this frame instead.")
+    ] = None,
+) -> None:
+    """Write tables, figures and report.md again, from the ledger alone."""
+    from bench.commands import write_report
+
+    for path in write_report(folder, frame):
+        sys.stdout.write(f"{path}\n")
+
+
+@app.command()
+def sync(
+    folder: Folder,
+    uri: Annotated[str, typer.Option("--uri", help="MLflow store: sqlite (in the folder) or a URI.")] = "sqlite",
+) -> None:
+    """Rebuild the MLflow store from the ledger."""
+    from bench.commands import synchronise_folder
+
+    sys.stdout.write(f"{synchronise_folder(folder, uri)} runs in MLflow\n")
+
+
+@app.command("list")
+def list_components(what: Annotated[Components, typer.Argument(help="What to list.")], as_json: Json = False) -> None:
+    """List methods, datasets or metrics: built in, and from installed plug-ins; broken ones too."""
+    kinds: dict[str, registry.Kind] = {"methods": "method", "datasets": "dataset", "metrics": "metric"}
+    rows = [vars(entry) for entry in registry.entries(kinds[what.value])]
+    columns = ("name", "status", "origin", "summary")
+    _show(rows, columns, as_json, fold={"summary": lambda row: row["reason"] or row["summary"]})
+
+
+@app.command()
+def describe(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json = False) -> None:
+    """Show parameters, defaults, presets, search space, capabilities and the paper of a component."""
+    from bench.describe import describe_component
+
+    found = describe_component(name)
+    if as_json:
+        _print_json(found)
+        return
+    for key, value in found.items():
+        if key == "about":
+            sys.stdout.write(f"\n{value}\n")
+        elif isinstance(value, dict):
+            sys.stdout.write(f"\n{key}\n" + "".join(f"  {k} = {json.dumps(v)}\n" for k, v in value.items()))
+        else:
+            sys.stdout.write(f"{key}: {value}\n")
+
+
+@app.command()
+def check(target: Annotated[str, typer.Argument(metavar="NAME|file.py:Class")], as_json: Json = False) -> None:
+    """Run the conformance kit on a method, with a small data set. Exit code 1 if a check fails."""
+    from bench.conformance import run_checks
+
+    outcomes = run_checks(registry.load("method", target))
+    rows = [vars(outcome) for outcome in outcomes]
+    _show(rows, ("check", "status", "detail"), as_json, title=target)
+    _exit(FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0)
+
+
+@app.command()
+def ui(
+    folder: Folder,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port on 127.0.0.1.")] = 5_000,
+) -> None:
+    """Open the MLflow UI on the folder's store, on 127.0.0.1 only."""
+    from bench.commands import serve_mlflow
+
+    _exit(serve_mlflow(folder, port))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check versions, devices, threads, plug-ins and stale runs, and say what to fix.
+
+    Exit code 1 if something is wrong.
+    """
+    from bench.doctor import examine
+
+    findings = examine(Path("runs"))
+    _show([vars(finding) for finding in findings], ("what", "status", "detail", "fix"), as_json)
+    _exit(FAILED if any(finding.status == "wrong" for finding in findings) else 0)
+
+
+def run_command_line(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and end the process: 0 fine, 1 a cell failed, 2 bad input, 130 interrupted."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    try:
+        app(args=arguments)
+    except BadInputError as error:
+        sys.stderr.write(f"bench: {' '.join(str(error).split())}\n")
+        raise SystemExit(BAD_INPUT) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("bench: interrupted; the same command again goes on from here\n")
+        raise SystemExit(INTERRUPTED) from None
+    raise SystemExit(0)
+
+
+def _statuses(text: str) -> frozenset[str]:
+    from bench.cells import FAILURES
+    from bench.errors import nearest
+
+    found = frozenset(part.strip() for part in text.split(",") if part.strip())
+    for name in sorted(found - set(FAILURES)):
+        raise BadInputError(f"--retry: unknown status {name!r}; {nearest(name, FAILURES)}")
+    return found
+
+
+def _out(out: Path | None, suite: Suite) -> Path:
+    return out if out is not None else Path("runs") / suite.name
+
+
+def _console() -> Console:
+    # A file or a pipe has no width that a table would have to fit.
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 250)
+
+
+def _show(
+    rows: Sequence[dict[str, Any]],
+    columns: Sequence[str],
+    as_json: bool,
+    title: str = "",
+    fold: dict[str, Callable[[dict[str, Any]], str]] | None = None,
+) -> None:
+    """Print rows as a table, or as JSON with all their keys."""
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*[(fold or {}).get(column, lambda row, c=column: str(row[c]))(row) for column in columns])
+    Console(file=sys.stdout, markup=False, highlight=False, width=None if sys.stdout.isatty() else 160).print(
+        table, markup=False
+    )
+
+
+def _reasons(row: dict[str, Any]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in row["impossible"].items())
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+
+
+def _exit(code: int) -> None:
+    if code:
+        raise typer.Exit(code)

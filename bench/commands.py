@@ -1,0 +1,180 @@
+"""What the commands do, for the command line and for Python alike."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from bench.errors import BadInputError
+from bench.ledger import FOLDER as LEDGER
+from bench.ledger import Ledger, locked, read
+from bench.plan import choose, load_dataset, plan_pair
+from bench.progress import Display
+from bench.results import FIGURES, FRAME, REPORT, current, write_foreign_report, write_results
+from bench.runner import Coordinator, Options
+from bench.study import Pair
+from bench.tracker import DATABASE, MlflowTracker, Tracker, synchronise
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.config import Suite
+    from reports.leaderboard import Board
+
+
+def run_suite(suite: Suite, out: Path, options: Options, console: Console, *, quiet: bool) -> int:
+    """Run what is missing and write all results; how many cells of the suite have failed."""
+    if options.device == "cuda":
+        _require_cuda()
+    with locked(out), _terminated_as_interrupt():
+        ledger = Ledger(out)
+        with Display(console, quiet=quiet) as display:
+            tracker = _tracker(suite, out, ledger)
+            coordinator = Coordinator(suite, out, options, ledger, display, tracker)
+            try:
+                coordinator.run()
+            finally:
+                ledger.close()
+            results = write_results(out, ledger)
+            tracker.files(results.files)
+            tracker.close()
+    for board in results.boards:
+        console.print(_leaderboard(board), markup=False, highlight=False)
+    failed = coordinator.failures()
+    if failed:
+        console.print(f"{len(failed)} cells failed; `bench status {out}` says why", style="red", soft_wrap=True)
+    console.print(f"{out / REPORT}", soft_wrap=True, highlight=False)
+    return len(failed)
+
+
+def plan_suite(suite: Suite, out: Path, methods: str, datasets: str) -> list[dict[str, Any]]:
+    """One row for each (data set, method): cached, to do, failed, impossible."""
+    import tempfile
+
+    chosen, choices = choose(suite, methods, datasets)
+    ledger = Ledger(out)
+    rows = []
+    # Replaying a study writes its journal; a plan changes nothing, so that it goes elsewhere.
+    with tempfile.TemporaryDirectory() as scratch:
+        for choice in choices:
+            spec, data = load_dataset(suite, choice)
+            rows += [asdict(plan_pair(Pair(spec, method), suite, Path(scratch), ledger, data)) for method in chosen]
+    return rows
+
+
+def status_of(out: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The matrix of statuses of a result folder, and its errors."""
+    counts: dict[tuple[str, str], dict[str, Counter[str]]] = {}
+    errors = []
+    for record in current(read(out)):
+        cell = record.cell
+        here = counts.setdefault((cell.dataset.name, cell.method), {"tune": Counter(), "final": Counter()})
+        here[cell.phase][record.status] += 1
+        common = {"method": cell.method, "dataset": cell.dataset.name, "phase": cell.phase, "seed": cell.seed}
+        if record.status not in ("ok", "pruned"):
+            why = (record.reason.splitlines() or [""])[0]
+            errors.append({**common, "status": record.status, "reason": why, "traceback": record.traceback})
+        for score in record.scores if record.status == "ok" else ():
+            if score.status == "failed":
+                why = f"{score.metric}: {score.reason}"
+                errors.append({**common, "status": "failed metric", "reason": why, "traceback": ""})
+    matrix = [
+        {
+            "dataset": dataset,
+            "method": method,
+            **{phase: _counted(counter) for phase, counter in phases.items()},
+        }
+        for (dataset, method), phases in sorted(counts.items())
+    ]
+    return matrix, errors
+
+
+def write_report(out: Path, frame: Path | None) -> list[Path]:
+    """Write the report of a result folder, or of a foreign frame into it."""
+    results = write_foreign_report(frame, out) if frame is not None else write_results(out, read(out))
+    return list(results.files)
+
+
+def synchronise_folder(out: Path, uri: str) -> int:
+    """Make an MLflow store hold what the ledger says; how many runs that is."""
+    ledger = read(out)
+    suite = ledger.runs[-1]["suite"] if ledger.runs else out.name
+    files = [out / FRAME, out / REPORT, *sorted((out / FIGURES).glob("*.png"))]
+    try:
+        return synchronise(uri, suite, out, ledger.records.values(), files)
+    except Exception as error:
+        said = str(error).partition("\n")[0]
+        raise BadInputError(f"MLflow store {uri!r}: {type(error).__name__}: {said}") from error
+
+
+def serve_mlflow(out: Path, port: int) -> int:
+    """Serve the folder's MLflow store on 127.0.0.1 until interrupted; the server's exit code."""
+    database = out / DATABASE
+    if not database.is_file():
+        raise BadInputError(f"{out}: has no {DATABASE}; `bench sync {out}` builds it from the ledger")
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
+        "--backend-store-uri", f"sqlite:///{database.resolve()}", "--workers", "1",
+    ]  # fmt: skip
+    sys.stdout.write(f"MLflow UI on http://127.0.0.1:{port} (Ctrl-C ends it)\n")
+    sys.stdout.flush()
+    return subprocess.run(command, check=False).returncode
+
+
+def _tracker(suite: Suite, out: Path, ledger: Ledger) -> Tracker:
+    if suite.mlflow == "off":
+        return Tracker()
+    return MlflowTracker(suite.mlflow, suite.name, out, list(ledger.records.values()))
+
+
+def _require_cuda() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise BadInputError("--device cuda: torch finds no CUDA device here; use --device auto or cpu")
+
+
+class _terminated_as_interrupt:
+    """While this lasts, SIGTERM ends the run as Ctrl-C does: workers are killed, the ledger is closed."""
+
+    def __enter__(self) -> None:
+        def interrupt(number: int, frame: object) -> NoReturn:
+            raise KeyboardInterrupt
+
+        self._before = signal.signal(signal.SIGTERM, interrupt)
+
+    def __exit__(self, *exception: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+
+def _leaderboard(board: Board) -> Any:
+    """Means over seeds, * where no method in the same ranking has a better interval; the report has intervals."""
+    from rich.table import Table
+
+    table = Table(title=board.dataset, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("method", no_wrap=True)
+    table.add_column("decoder", no_wrap=True)
+    for name in board.metrics:
+        arrow = "↓" if board.better[name] == "lower" else "↑"
+        table.add_column(name.replace("_", "\n", 1) + f" {arrow}", justify="right", no_wrap=True)
+    table.add_column("fit s", justify="right", no_wrap=True)
+    for row in board.rows:
+        entries = [row.entries[name] for name in board.metrics]
+        cells = [entry.text(interval=False) + ("*" if entry.best else " ") for entry in entries]
+        table.add_row(row.method, row.decoder, *cells, "–" if row.seconds is None else f"{row.seconds:.1f}")
+    return table
+
+
+def _counted(counter: Counter[str]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in sorted(counter.items())) or "–"
+
+
+def result_folders(folder: Path) -> Sequence[Path]:
+    """Result folders directly under a folder."""
+    return [path for path in sorted(folder.glob("*")) if (path / LEDGER).is_dir()]

@@ -1,0 +1,65 @@
+"""What a person wants to know of a component before using it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from bench import registry
+from bench.errors import BadInputError, nearest
+from bench.signatures import defaults
+
+
+def describe_component(name: str) -> dict[str, Any]:
+    """Parameters, defaults, presets, search space, capabilities and source of a method, data set or metric.
+
+    Raises:
+        BadInputError: no component has this name.
+    """
+    for kind in registry.KINDS:
+        if name in registry.names(kind) or _is_loadable(kind, name):
+            found = registry.load(kind, name)
+            return _metric(name, found) if kind == "metric" else _class(name, kind, found)
+    everything = [known for kind in registry.KINDS for known in registry.names(kind)]
+    raise BadInputError(f"unknown component {name!r}; {nearest(name, everything)}")
+
+
+def _is_loadable(kind: registry.Kind, name: str) -> bool:
+    """Whether the name is a file.py:Class of this kind, or a metric's variant."""
+    if ".py:" in name:
+        found = registry.load(kind, name)
+        return kind == ("metric" if hasattr(found, "compute") else "dataset" if hasattr(found, "load") else "method")
+    try:
+        return kind == "metric" and bool(registry.load(kind, name))
+    except BadInputError:
+        return False
+
+
+def _class(name: str, kind: str, component: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": name, "kind": kind, "about": inspect.getdoc(component) or ""}
+    found["parameters"] = defaults(component)
+    if kind == "method":
+        found["search space"] = dict(getattr(component, "search_space", {}))
+        for preset, values in getattr(component, "presets", {}).items():
+            found[f"preset {preset}"] = dict(values)
+        found["capabilities"] = capabilities(component)
+    return found
+
+
+def capabilities(component: Any) -> dict[str, Any]:
+    """What a method's class shows that it can do."""
+    return {
+        "encodes new points": hasattr(component, "encode"),
+        "decoder": getattr(component, "decoder_kind", "native") if hasattr(component, "decode") else "none",
+        "differentiable decoder": hasattr(component, "decoders_"),
+        "trains many models as one stack": hasattr(component, "fit_many"),
+        "can be saved and loaded": hasattr(component, "state_arrays") and hasattr(component, "load_arrays"),
+        "can be stopped at an epoch": "on_epoch" in inspect.signature(component.fit).parameters,
+    }
+
+
+def _metric(name: str, metric: Any) -> dict[str, Any]:
+    return {
+        "name": name, "kind": "metric", "better": metric.better, "scope": metric.scope,
+        "needs": ", ".join(sorted(metric.needs)) or "nothing but the embedding", "about": metric.about,
+    }  # fmt: skip

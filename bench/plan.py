@@ -1,0 +1,166 @@
+"""What a suite asks of a result folder: pairs, what of them is missing, and the jobs that compute it."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import registry
+from bench.cells import Cell, DatasetSpec, Job, Record, digest
+from bench.config import DatasetChoice, MethodChoice, Suite
+from bench.errors import BadInputError, nearest
+from bench.ledger import Ledger
+from bench.study import Pair, Request, n_cells, protocol
+from bench.work import load_data
+
+MAX_STACK = 16
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Cells of one request that lack the same metrics. `reuse`: their fitted models may be scored again."""
+
+    cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]
+    reuse: bool
+
+
+@dataclass(frozen=True)
+class PairPlan:
+    """What of one pair is done: cells in the ledger, cells to run, failures kept, metrics that are impossible."""
+
+    dataset: str
+    method: str
+    cached: int
+    todo: int
+    failed: int
+    impossible: Mapping[str, str]
+
+
+def choose(suite: Suite, methods: str, datasets: str) -> tuple[list[MethodChoice], list[DatasetChoice]]:
+    """The suite's methods and data sets whose names match the globs.
+
+    Raises:
+        BadInputError: a glob matches none.
+    """
+
+    def matching(kind: str, choices: Sequence[Any], glob: str) -> list[Any]:
+        found = [choice for choice in choices if fnmatch.fnmatchcase(choice.name, glob)]
+        if not found:
+            known = [choice.name for choice in choices]
+            raise BadInputError(f"--{kind} {glob!r} matches none of {suite.file}; {nearest(glob, known)}")
+        return found
+
+    return matching("methods", suite.methods, methods), matching("datasets", suite.datasets, datasets)
+
+
+def load_dataset(suite: Suite, choice: DatasetChoice) -> tuple[DatasetSpec, Any]:
+    """A data set's specification with the hash of its content, and the data.
+
+    Raises:
+        BadInputError: it cannot be loaded; the message says what it said.
+    """
+    from datasets.base import content_hash
+
+    spec = DatasetSpec(choice.name, choice.target, choice.params, "", suite.max_rows)
+    try:
+        data = load_data(spec, suite.root)
+    except BadInputError:
+        raise
+    except Exception as error:
+        said = str(error) or type(error).__name__
+        raise BadInputError(f"{suite.file}: datasets.{choice.name}: {said}") from error
+    return DatasetSpec(choice.name, choice.target, choice.params, content_hash(data), suite.max_rows), data
+
+
+def missing(
+    request: Request, ledger: Ledger, retry: Collection[str] = (), retried: Collection[str] = ()
+) -> list[Missing]:
+    """What of a request is not in the ledger, cells that lack the same metrics together.
+
+    A failed cell, or a metric that failed on a good cell, is missing only where its status is in `retry` and
+    its id is not among those `retried` already.
+    """
+    groups: dict[tuple[tuple[str, ...], bool], list[Cell]] = {}
+    for cell in request.cells:
+        record = ledger.records.get(cell.id)
+        lacking, reuse = _lacking(request.metrics, record, () if cell.id in retried else retry)
+        if lacking:
+            groups.setdefault((lacking, reuse), []).append(cell)
+    return [Missing(tuple(cells), metrics, reuse) for (metrics, reuse), cells in groups.items()]
+
+
+def jobs(found: Missing, request: Request, suite: Suite, method: MethodChoice, out: Path, device: str) -> list[Job]:
+    """The jobs that compute missing cells: stacks where the method can train one, else a job for each cell."""
+    component = registry.load("method", method.target, suite.root)
+    stacks = hasattr(component, "fit_many")
+    groups: dict[str, list[Cell]] = {}
+    for cell in found.cells:
+        shape = {name: value for name, value in cell.params.items() if name not in method.stackable}
+        groups.setdefault(digest(shape) if stacks else cell.id, []).append(cell)
+    parts = [group[at : at + MAX_STACK] for group in groups.values() for at in range(0, len(group), MAX_STACK)]
+    prune = request.tuner is not None and suite.tune is not None and suite.tune.pruner != "off"
+    return [
+        Job(
+            tuple(part), found.metrics, request.split, str(suite.root), str(out), device,
+            suite.timeout, suite.memory, prune, found.reuse,
+        )
+        for part in parts
+    ]  # fmt: skip
+
+
+def plan_pair(pair: Pair, suite: Suite, out: Path, ledger: Ledger, data: Any) -> PairPlan:
+    """How far a pair is, found by replaying its protocol as far as the ledger answers."""
+    progress = protocol(pair, suite, out)
+    request = next(progress)
+    cached = failed = todo = 0
+    while True:
+        lacking = {cell.id for group in missing(request, ledger) for cell in group.cells}
+        done = [ledger.records[cell.id] for cell in request.cells if cell.id not in lacking]
+        cached += len(done)
+        failed += sum(record.status not in ("ok", "pruned") for record in done)
+        if lacking:
+            todo = max(n_cells(pair, suite) - cached, len(lacking))
+            break
+        try:
+            request = progress.send({cell.id: ledger.records[cell.id] for cell in request.cells})
+        except StopIteration:
+            break
+    return PairPlan(*pair.key, cached, todo, failed, impossible(pair, suite, data))
+
+
+def impossible(pair: Pair, suite: Suite, data: Any) -> dict[str, str]:
+    """Metrics that the pair can never have, and why."""
+    component = registry.load("method", pair.method.target, suite.root)
+    has_decode = hasattr(component, "decode")
+    has_decoders = hasattr(component, "decoders_") or hasattr(component, "geometry_decoders_")
+    absent = {
+        "reconstruction": (not has_decode, "the method has no decoder"),
+        # A third party may set decoders_ in fit, so only a method without any decoder is sure to lack them.
+        "decoder": (not has_decode and not has_decoders, "the method has no decoder"),
+        "labels": (data.y is None, "the data set has no labels"),
+        "intrinsic": (data.intrinsic is None, "the data set has no intrinsic coordinates"),
+        "geodesic": (data.geodesic is None, "the data set has no exact geodesics"),
+    }
+    found = {}
+    for name in suite.metrics:
+        reasons = [absent[need][1] for need in sorted(registry.metric(name).needs) if absent[need][0]]
+        if reasons:
+            found[name] = reasons[0]
+    return found
+
+
+def _lacking(requested: Iterable[str], record: Record | None, retry: Collection[str]) -> tuple[tuple[str, ...], bool]:
+    """Which metrics a cell lacks, and whether its fitted model may be scored for them."""
+    requested = tuple(requested)
+    if record is None or record.status in retry:
+        return requested, False
+    if record.status != "ok":
+        return (), False
+    scored = set(record.requested)
+    if "failed" in retry:
+        scored -= {score.requested for score in record.scores if score.status == "failed"}
+    return tuple(name for name in requested if name not in scored), True

@@ -1,0 +1,87 @@
+"""What a person sees of a running suite: a bar with an ETA on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from bench.cells import Record
+
+_MARKS = {"ok": "[green]✓[/]", "pruned": "[dim]✂[/]"}
+
+
+class Display:
+    """Announces each record, and how far the suite is."""
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        self.console = console
+        self.live = console.is_terminal and not quiet
+        self.done = self.total = 0
+        self.began = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("cells"),
+            TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(elapsed_when_finished=False),
+            console=console, disable=not self.live,
+        )  # fmt: skip
+        self._task = self._progress.add_task("running", total=None)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def expect(self, total: int) -> None:
+        """Say how many cells there are in all."""
+        self.total = total
+        self._update()
+
+    def skip(self, count: int) -> None:
+        """So many cells were in the ledger already."""
+        self.total -= count
+        self._update()
+
+    def record(self, record: Record) -> None:
+        """One more cell has ended."""
+        self.done += 1
+        self.total = max(self.total, self.done)
+        self._update()
+        self.console.print(self._line(record), highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def _update(self) -> None:
+        self._progress.update(self._task, completed=self.done, total=self.total)
+
+    def _line(self, record: Record) -> str:
+        cell = record.cell
+        head = f"{cell.method:<12} {cell.dataset.name:<12} {cell.phase:<5} s{cell.seed:<4}"
+        if record.status == "ok":
+            shown = [s for s in record.scores if s.value is not None and s.metric == s.requested][:3]
+            values = "  ".join(f"{score.metric} {score.value:.3g}" for score in shown)
+            seconds = record.fit_seconds + record.decoder_seconds + record.score_seconds
+            text = f"{head} {values}   {seconds:.1f} s  {record.peak_memory_mb / 1e3:.1f} GB"
+        else:
+            text = f"{head} {record.status}: {record.reason.splitlines()[0] if record.reason else ''}"
+        text = text.replace("[", "\\[")
+        return f"{_MARKS.get(record.status, '[red]✗[/]')} {text}{self._counter()}"
+
+    def _counter(self) -> str:
+        """For plain lines what the bar shows otherwise."""
+        if self.live or not self.done:
+            return ""
+        left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
+        return f"   ({self.done}/{self.total}, ETA {int(left // 60)}:{int(left % 60):02d})"

@@ -1,0 +1,155 @@
+"""From the ledger to what people read: results.parquet, figures and report.md, again at any time."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import registry, storage
+from bench.cells import Record
+from bench.errors import BadInputError
+from bench.ledger import Ledger
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.leaderboard import Board
+
+log = logging.getLogger(__name__)
+
+FRAME = "results.parquet"
+REPORT = "report.md"
+FIGURES = "figures"
+QUALITY = ("knn_preservation", "reconstruction_mse", "mcn")
+
+
+@dataclass(frozen=True)
+class Results:
+    """The frame, its leaderboards, and the files written."""
+
+    frame: pd.DataFrame
+    boards: Sequence[Board]
+    files: Sequence[Path]
+
+
+def current(ledger: Ledger) -> Iterator[Record]:
+    """The records that count: on the data last reported on, and of the final phase only what was selected."""
+    for record in ledger.records.values():
+        choice = ledger.selections.get((record.cell.dataset.name, record.cell.method))
+        if choice is None or (
+            record.cell.dataset.content == choice["content"]
+            and (record.cell.phase == "tune" or record.cell.config_id == choice["config_id"])
+        ):
+            yield record
+
+
+def rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+    """One row of the results frame for each record and score."""
+    for record in records:
+        cell = record.cell
+        common = {
+            "suite": record.suite, "phase": cell.phase, "dataset": cell.dataset.name, "method": cell.method,
+            "params": json.dumps(dict(cell.params), sort_keys=True), "config_id": cell.config_id, "cell_id": cell.id,
+            "seed": cell.seed, "n_seeds": 1, "decoder": record.decoder, "fit_seconds": record.fit_seconds,
+            "decoder_seconds": record.decoder_seconds, "score_seconds": record.score_seconds,
+            "stack_size": record.stack_size, "peak_memory_mb": record.peak_memory_mb, "device": record.device,
+            "git_sha": record.git_sha, "git_dirty": record.git_dirty, "started_at": record.started_at,
+        }  # fmt: skip
+        for score in record.scores:
+            status = score.status if record.status == "ok" else record.status
+            yield {
+                **common, "split": score.split, "metric": score.metric, "value": score.value, "better": score.better,
+                "status": status, "reason": score.reason or record.reason,
+            }  # fmt: skip
+
+
+def write_results(out: Path, ledger: Ledger) -> Results:
+    """Write results.parquet, the figures and report.md of a result folder."""
+    from reports.frames import results_frame, write_frame
+
+    records = list(current(ledger))
+    frame = results_frame(rows(records))
+    write_frame(frame, out / FRAME)
+    run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
+    pictures = _embedding_figures(out, records)
+    results = _write_report(out, frame, run, pictures, ledger.runs, list(ledger.selections.values()))
+    return Results(results.frame, results.boards, [out / FRAME, *results.files])
+
+
+def write_foreign_report(frame_file: Path, out: Path) -> Results:
+    """Write a report of a results frame that another program made.
+
+    Raises:
+        BadInputError: the file is no results frame.
+    """
+    from reports.frames import FrameError, read_frame
+
+    try:
+        frame = read_frame(frame_file)
+    except FrameError as error:
+        raise BadInputError(str(error)) from error
+    out.mkdir(parents=True, exist_ok=True)
+    return _write_report(out, frame, {}, {}, [], [])
+
+
+def leaderboards(frame: pd.DataFrame, run: Mapping[str, Any]) -> list[Board]:
+    """Boards in the order that the suite names methods, data sets and metrics."""
+    from reports.leaderboard import boards
+
+    decoder_metrics = {name for name in frame["metric"].unique() if _is_of_decoder(str(name))}
+    return boards(frame, decoder_metrics, run.get("methods", ()), list(run.get("data", ())), run.get("metrics", ()))
+
+
+def _write_report(
+    out: Path,
+    frame: pd.DataFrame,
+    run: Mapping[str, Any],
+    pictures: Mapping[str, str],
+    runs: Sequence[Mapping[str, Any]],
+    selections: Sequence[Mapping[str, Any]],
+) -> Results:
+    from reports.figures import quality_against_time, save
+    from reports.markdown import report
+
+    boards = leaderboards(frame, run)
+    figures = dict(pictures)
+    if any(name in board.metrics for board in boards for name in QUALITY):
+        save(quality_against_time(boards, QUALITY), out / FIGURES / "quality-time.png")
+        figures["Quality against time"] = f"{FIGURES}/quality-time.png"
+    (out / REPORT).write_text(report(frame, boards, figures, runs, selections), encoding="utf-8")
+    return Results(frame, boards, [out / REPORT, *(out / path for path in figures.values())])
+
+
+def _embedding_figures(out: Path, records: Sequence[Record]) -> dict[str, str]:
+    """One figure of small multiples for each data set, of each method's first report seed."""
+    from reports.figures import embeddings, read_embedding, save
+
+    panels: dict[str, dict[str, Any]] = {}
+    for record in sorted(records, key=lambda record: record.cell.seed):
+        cell = record.cell
+        here = panels.setdefault(cell.dataset.name, {})
+        if cell.phase == "final" and record.status == "ok" and cell.method not in here:
+            found = read_embedding(storage.model_folder(out, cell.id))
+            if found is not None:
+                here[cell.method] = found
+    figures = {}
+    for dataset, shown in sorted(panels.items()):
+        if shown:
+            path = f"{FIGURES}/embeddings-{dataset}.png"
+            save(embeddings(shown, f"{dataset}: test points and equidistant ellipses"), out / path)
+            figures[f"Embeddings of {dataset}"] = path
+    return figures
+
+
+def _is_of_decoder(name: str) -> bool:
+    try:
+        needs = registry.metric(name).needs
+    except BadInputError:
+        # A variant such as mcn_median belongs with its headline; a foreign metric is taken as it is.
+        head = name.rpartition("_")[0]
+        return bool(head) and _is_of_decoder(head)
+    return bool({"decoder", "reconstruction"} & set(needs))

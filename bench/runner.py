@@ -1,0 +1,200 @@
+"""The coordinator: owns the ledger, the studies and the tracker; hands jobs to the executor."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import registry
+from bench.cells import FAILURES, Job, Record
+from bench.config import Suite
+from bench.executor import Failure, Finished, LocalExecutor
+from bench.ledger import Ledger
+from bench.plan import choose, jobs, load_dataset, missing
+from bench.progress import Display
+from bench.provenance import command_line, hardware, source_state, usable_cores, versions
+from bench.scoring import empty_scores
+from bench.study import Pair, Protocol, Request, n_cells, protocol
+from bench.tracker import Tracker
+
+LOGS = "logs"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a suite, beside what it holds."""
+
+    n_workers: int = 0
+    device: str = "auto"
+    methods: str = "*"
+    datasets: str = "*"
+    retry: frozenset[str] = frozenset()
+
+
+@dataclass
+class _Progress:
+    """One pair under way: its protocol, its open request, and the cells of it that are still out."""
+
+    pair: Pair
+    protocol: Protocol
+    request: Request
+    waiting: set[str] = field(default_factory=set)
+
+
+class Coordinator:
+    """Runs what of a suite is missing from a result folder."""
+
+    def __init__(
+        self, suite: Suite, out: Path, options: Options, ledger: Ledger, display: Display, tracker: Tracker
+    ) -> None:
+        self.suite, self.out, self.options = suite, out, options
+        self.ledger, self.display, self.tracker = ledger, display, tracker
+        self.git_sha, self.git_dirty = source_state(suite.root)
+        n_workers = options.n_workers or usable_cores()
+        threads = max(1, usable_cores() // n_workers)
+        self.executor = LocalExecutor(n_workers, threads, out / LOGS, self._should_stop)
+        self.under_way: list[_Progress] = []
+        self.owner: dict[str, _Progress] = {}
+
+    def run(self) -> None:
+        """Run every missing cell. A killed run loses only the jobs in flight."""
+        pairs = self._pairs()
+        self._announce(pairs)
+        try:
+            for pair in pairs:
+                progress = protocol(pair, self.suite, self.out)
+                self._advance(_Progress(pair, progress, next(progress)))
+            while self.under_way:
+                for finished in self.executor.wait():
+                    self._take(finished)
+        finally:
+            self.executor.close()
+
+    def failures(self) -> list[Record]:
+        """Records of this suite's pairs that failed, or one of whose metrics did."""
+        return [r for r in self.ledger.records.values() if self._concerns(r) and _failed(r)]
+
+    def _pairs(self) -> list[Pair]:
+        methods, datasets = choose(self.suite, self.options.methods, self.options.datasets)
+        specs = [load_dataset(self.suite, choice)[0] for choice in datasets]
+        self.specs = {spec.name: spec for spec in specs}
+        self.chosen = {method.name for method in methods}
+        return [Pair(spec, method) for spec in specs for method in methods]
+
+    def _announce(self, pairs: list[Pair]) -> None:
+        self.display.expect(sum(n_cells(pair, self.suite) for pair in pairs))
+        known = [record for record in self.ledger.records.values() if self._concerns(record)]
+        other = {record.git_sha for record in known if record.git_sha != self.git_sha}
+        if other:
+            shown = ", ".join(sorted(sha[:8] or "no commit" for sha in other))
+            self.display.say(
+                f"[yellow]results of another git state ({shown}) are kept; use another --out to redo them[/]"
+            )
+        for record in known:
+            if _failed(record) and record.status not in self.options.retry:
+                why = record.reason or next(score.reason for score in record.scores if score.status == "failed")
+                self.display.say(
+                    f"[red]kept as {record.status}[/]: {record.cell.method} {record.cell.dataset.name} "
+                    f"{record.cell.phase} s{record.cell.seed}: {why.splitlines()[0]} (--retry failed,... runs it again)"
+                )
+        self.ledger.start_run({
+            "command": command_line(), "suite": self.suite.name, "config": self.suite.text,
+            "objective": self.suite.tune.objective if self.suite.tune else None,
+            "metrics": list(self.suite.metrics), "methods": [m.name for m in self.suite.methods],
+            "report_seeds": list(self.suite.report_seeds), "tune_seeds": list(self.suite.tune_seeds),
+            "data": {spec.name: spec.content for spec in self.specs.values()},
+            "versions": versions(), "hardware": hardware(), "n_workers": self.executor.n_workers,
+            "threads": self.executor.threads, "device": self.options.device,
+            "git_sha": self.git_sha, "git_dirty": self.git_dirty,
+            "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        })  # fmt: skip
+
+    def _advance(self, progress: _Progress) -> None:
+        """Answer a pair's requests from the ledger as far as it goes, then submit what is missing."""
+        while True:
+            lacking = missing(progress.request, self.ledger, self.options.retry, self.owner)
+            if lacking:
+                break
+            records = {cell.id: self.ledger.records[cell.id] for cell in progress.request.cells}
+            self.display.skip(sum(cell.id not in self.owner for cell in progress.request.cells))
+            try:
+                progress.request = progress.protocol.send(records)
+            except StopIteration as end:
+                selection = end.value
+                self.ledger.select(*progress.pair.key, {
+                    "params": dict(selection.params), "config_id": selection.config_id, "note": selection.note,
+                    "objective": selection.objective, "content": progress.pair.dataset.content,
+                })  # fmt: skip
+                if progress in self.under_way:
+                    self.under_way.remove(progress)
+                return
+        if progress not in self.under_way:
+            self.under_way.append(progress)
+        progress.waiting = {cell.id for group in lacking for cell in group.cells}
+        for cell in progress.waiting:
+            self.owner[cell] = progress
+        for group in lacking:
+            for job in jobs(group, progress.request, self.suite, progress.pair.method, self.out, self.options.device):
+                self.executor.submit(job)
+
+    def _should_stop(self, job: Job, position: int, epoch: int, value: float) -> bool:
+        cell = job.cells[position]
+        request = self.owner[cell.id].request
+        if request.tuner is None or cell.id not in request.trials:
+            return False
+        return request.tuner.should_prune(request.trials[cell.id], epoch, value)
+
+    def _take(self, finished: Finished) -> None:
+        job, failure = finished.job, finished.failure
+        if failure is not None and len(job.cells) > 1:
+            for half in job.halves():
+                self.executor.submit(half)
+            return
+        if failure is not None:
+            records: tuple[Record, ...] = (self._failure_record(finished, failure),)
+        else:
+            records = tuple(self._with_traceback_file(record) for record in finished.records)
+        stamped = [replace(r, suite=self.suite.name, git_sha=self.git_sha, git_dirty=self.git_dirty) for r in records]
+        for record in self.ledger.add(stamped):
+            self.display.record(record)
+            self.tracker.record(record)
+        progress = self.owner[job.cells[0].id]
+        progress.waiting -= {cell.id for cell in job.cells}
+        if not progress.waiting:
+            self._advance(progress)
+
+    def _failure_record(self, finished: Finished, failure: Failure) -> Record:
+        job = finished.job
+        cell = job.cells[0]
+        metrics = [(name, registry.load("metric", name, self.suite.root)) for name in job.metrics]
+        path = self.out / LOGS / f"{cell.id}.txt"
+        if failure.traceback:
+            path.write_text(failure.traceback)
+        elif failure.log.exists():
+            shutil.copyfile(failure.log, path)
+        return Record(
+            suite="", cell=cell, status=failure.status, requested=job.metrics, reason=failure.reason,
+            traceback=f"{LOGS}/{path.name}", scores=tuple(empty_scores(metrics, job.split, failure.reason)),
+            fit_seconds=finished.seconds, warm_up_seconds=finished.warm_up_seconds,
+            peak_memory_mb=finished.peak_memory / 1e6, device=job.device,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )  # fmt: skip
+
+    def _with_traceback_file(self, record: Record) -> Record:
+        """A record as the ledger keeps it: the traceback's text in a file, its path in the record."""
+        if not record.traceback:
+            return record
+        path = self.out / LOGS / f"{record.cell.id}.txt"
+        path.write_text(record.traceback)
+        return replace(record, traceback=f"{LOGS}/{path.name}")
+
+    def _concerns(self, record: Record) -> bool:
+        """Whether a record is of a pair of this run, on the same data."""
+        spec = self.specs.get(record.cell.dataset.name)
+        return spec is not None and record.cell.dataset == spec and record.cell.method in self.chosen
+
+
+def _failed(record: Record) -> bool:
+    return record.status in FAILURES or any(score.status == "failed" for score in record.scores)

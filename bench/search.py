@@ -1,0 +1,107 @@
+"""Search spaces: a range {low, high, log, step} or a list of choices for each hyperparameter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import BadInputError, nearest
+from bench.signatures import SET_BY_RUNNER, check_type, parameters
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+_RANGE_KEYS = {"low", "high", "log", "step"}
+
+
+def check_space(component: Any, space: Any, where: str) -> dict[str, Any]:
+    """A search space given in bench.toml, checked against the method's signature.
+
+    Raises:
+        BadInputError: it names an unknown parameter, or a range or choice cannot be drawn from.
+    """
+    import typing
+
+    if not isinstance(space, Mapping):
+        raise BadInputError(f"{where}: a table of parameters is needed, got {space!r}")
+    known = parameters(component)
+    types = typing.get_type_hints(component.__init__) if known else {}
+    for name, domain in space.items():
+        key = f"{where}.{name}"
+        if name not in known or name in SET_BY_RUNNER:
+            raise BadInputError(f"{key}: unknown parameter; {nearest(name, set(known) - set(SET_BY_RUNNER))}")
+        _check_domain(domain, key)
+        ends = domain if isinstance(domain, list) else [domain["low"], domain["high"]]
+        for value in ends:
+            check_type(types.get(name, Any), value, key)
+    return dict(space)
+
+
+def _check_domain(domain: Any, key: str) -> None:
+    if isinstance(domain, list):
+        if not domain:
+            raise BadInputError(f"{key}: a list of choices needs at least one")
+        return
+    if not isinstance(domain, Mapping) or not {"low", "high"} <= set(domain):
+        raise BadInputError(f"{key}: a list of choices or {{ low = ..., high = ... }} is needed, got {domain!r}")
+    unknown = sorted(set(domain) - _RANGE_KEYS)
+    if unknown:
+        raise BadInputError(f"{key}.{unknown[0]}: unknown key; {nearest(unknown[0], _RANGE_KEYS)}")
+    numbers = [domain[name] for name in ("low", "high", "step") if name in domain]
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in numbers):
+        raise BadInputError(f"{key}: low, high and step must be numbers, got {dict(domain)!r}")
+    if not domain["low"] < domain["high"]:
+        raise BadInputError(f"{key}: low must be below high, got {domain['low']} and {domain['high']}")
+    if domain.get("log") and (domain["low"] <= 0 or "step" in domain):
+        raise BadInputError(f"{key}: log = true needs a positive low and no step, got {dict(domain)!r}")
+
+
+def distributions(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+    """Optuna's form of a search space. Choices that are no plain values become their JSON."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    found: dict[str, BaseDistribution] = {}
+    for name, domain in space.items():
+        if isinstance(domain, list):
+            found[name] = CategoricalDistribution([_plain(choice) for choice in domain])
+            continue
+        low, high, log, step = domain["low"], domain["high"], domain.get("log", False), domain.get("step")
+        if isinstance(low, int) and isinstance(high, int):
+            found[name] = IntDistribution(low, high, log=log, step=step or 1)
+        else:
+            found[name] = FloatDistribution(low, high, log=log, step=step)
+    return found
+
+
+def to_optuna(space: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Parameter values in Optuna's form, or None where one lies outside the space."""
+    domains = distributions(space)
+    if set(domains) - set(params):
+        return None
+    values = {name: _plain(params[name]) for name in domains}
+    inside = all(_contains(domains[name], value) for name, value in values.items())
+    return values if inside else None
+
+
+def from_optuna(space: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What Optuna drew, as the method's parameter values."""
+    return {
+        name: next(
+            choice for choice in domain if _plain(choice) == values[name] and type(_plain(choice)) is type(values[name])
+        )
+        if isinstance(domain, list)
+        else values[name]
+        for name, domain in space.items()
+    }
+
+
+def _plain(choice: Any) -> Any:
+    return choice if choice is None or isinstance(choice, bool | int | float | str) else json.dumps(choice)
+
+
+def _contains(domain: Any, value: Any) -> bool:
+    try:
+        return bool(domain._contains(domain.to_internal_repr(value)))
+    except ValueError:
+        return False

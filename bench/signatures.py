@@ -1,0 +1,103 @@
+"""Hyperparameters as the signature of `__init__` declares them: names, defaults, types, checks."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+
+from bench.errors import BadInputError, nearest
+
+# The runner sets these for each cell; they are no part of a configuration.
+SET_BY_RUNNER = {"random_state": "[run] report_seeds and tune_seeds", "device": "--device",
+                 "sample_shape": "the data set"}  # fmt: skip
+
+
+def parameters(component: Any) -> dict[str, inspect.Parameter]:
+    """The parameters of a class's `__init__` by name; none for a class without one of its own."""
+    if component.__init__ is object.__init__:
+        return {}
+    found = list(inspect.signature(component.__init__).parameters.values())[1:]
+    return {p.name: p for p in found if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def defaults(component: Any) -> dict[str, Any]:
+    """Default values by name, as JSON has them; parameters the runner sets are left out."""
+    return {
+        name: as_json(parameter.default)
+        for name, parameter in parameters(component).items()
+        if parameter.default is not parameter.empty and name not in SET_BY_RUNNER
+    }
+
+
+def resolve(component: Any, given: Mapping[str, Any], where: str, *, runner_sets: bool) -> dict[str, Any]:
+    """All parameter values of a component: what is given, checked against the signature, over its defaults.
+
+    Args:
+        where: the file and table that the values were given in, for messages.
+        runner_sets: whether `random_state` and `device` belong to the runner (a method) or are free (a data set).
+
+    Raises:
+        BadInputError: an unknown name, a value of the wrong type, or one missing that has no default.
+    """
+    known = parameters(component)
+    types = _type_hints(component)
+    values = {n: as_json(p.default) for n, p in known.items() if p.default is not p.empty}
+    for name, value in given.items():
+        if name not in known:
+            raise BadInputError(f"{where}.{name}: unknown parameter; {nearest(name, known)}")
+        if runner_sets and name in SET_BY_RUNNER:
+            raise BadInputError(f"{where}.{name}: is set by {SET_BY_RUNNER[name]}, not here")
+        values[name] = check_type(types.get(name, Any), value, f"{where}.{name}")
+    missing = [n for n in known if n not in values and not (runner_sets and n in SET_BY_RUNNER)]
+    if missing:
+        raise BadInputError(f"{where}: parameter {missing[0]!r} has no default and must be given")
+    return {n: v for n, v in values.items() if not (runner_sets and n in SET_BY_RUNNER)}
+
+
+def check_type(expected: Any, value: Any, where: str) -> Any:
+    """A value as JSON has it, checked against a type annotation.
+
+    Raises:
+        BadInputError: it is of another type.
+    """
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(expected, config=ConfigDict(arbitrary_types_allowed=True))
+    except (PydanticSchemaGenerationError, PydanticUserError, NameError):
+        return value
+    try:
+        return as_json(adapter.validate_json(json.dumps(value, allow_nan=False), strict=True))
+    except (ValidationError, TypeError, ValueError) as error:
+        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise BadInputError(f"{where}: {said}, got {value!r}") from error
+
+
+def as_json(value: Any) -> Any:
+    """The value that a round trip through JSON would give: tuples become lists."""
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if hasattr(value, "item"):
+        return value.item()
+    return value
+
+
+def accepted(function: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the offered keyword arguments that a function's signature takes."""
+    known = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        return dict(offered)
+    return {name: value for name, value in offered.items() if name in known}
+
+
+def _type_hints(component: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(component.__init__)
+    except (NameError, TypeError, AttributeError):
+        return {}

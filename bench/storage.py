@@ -1,0 +1,45 @@
+"""Fitted models on disk: models/<cell id>/ with safetensors and JSON, never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+Array = np.ndarray
+
+FOLDER = "models"
+ARRAYS = "model.safetensors"
+FACTS = "model.json"
+
+
+def model_folder(out: Path, cell_id: str) -> Path:
+    return out / FOLDER / cell_id
+
+
+def save_model(folder: Path, arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> None:
+    """Write a model's arrays and facts; the facts come last and mark the folder as complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / ARRAYS, save({name: np.ascontiguousarray(value) for name, value in arrays.items()}))
+    _replace(folder / FACTS, json.dumps(facts, indent=1, sort_keys=True).encode())
+
+
+def load_model(folder: Path) -> tuple[dict[str, Array], dict[str, Any]] | None:
+    """A model's arrays and facts; None where there is none or it cannot be read."""
+    try:
+        facts = json.loads((folder / FACTS).read_text())
+        return load_file(folder / ARRAYS), facts
+    except (OSError, ValueError, SafetensorError):
+        return None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,121 @@
+"""The protocol of one (data set, method) pair: tune on tuning seeds, report the winner on report seeds.
+
+Written as a generator that asks for cells and is sent their records, so that many pairs can be under way at
+once and a resumed run simply answers the first requests from the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import registry
+from bench.cells import FAILURES, Cell, DatasetSpec, Phase, Record
+from bench.config import MethodChoice, Suite, search_defaults
+from bench.tuner import Tuner, Verdict
+
+FOLDER = "studies"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One data set and one method of a suite."""
+
+    dataset: DatasetSpec
+    method: MethodChoice
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.dataset.name, self.method.name
+
+
+@dataclass(frozen=True)
+class Request:
+    """Cells that a pair needs before it can go on.
+
+    Attributes:
+        trials: the trial of those cells whose intermediate scores decide about pruning, by cell id.
+    """
+
+    cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]
+    split: str
+    tuner: Tuner | None = None
+    trials: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The configuration that is reported for a pair, and what it reached on the tuning seeds."""
+
+    params: Mapping[str, Any]
+    config_id: str
+    note: str
+    objective: float | None = None
+
+
+Protocol = Generator[Request, Mapping[str, Record], Selection]
+
+
+def n_cells(pair: Pair, suite: Suite) -> int:
+    """How many cells the pair's protocol asks for, if no trial repeats another."""
+    tuned = suite.tune.trials * len(suite.tune_seeds) if suite.tune and pair.method.search else 0
+    return tuned + len(suite.report_seeds)
+
+
+def protocol(pair: Pair, suite: Suite, out: Path) -> Protocol:
+    """All requests of a pair, in order; returns what was selected."""
+    chosen: Mapping[str, Any] = {}
+    note, objective = "not tuned", None
+    if suite.tune is not None and pair.method.search:
+        chosen, note, objective = yield from _tune(pair, suite, out)
+    params = {**pair.method.params, **chosen}
+    cells = tuple(_cell("final", pair, params, seed) for seed in suite.report_seeds)
+    yield Request(cells, suite.metrics, "test")
+    return Selection(params, cells[0].config_id, note, objective)
+
+
+def _tune(
+    pair: Pair, suite: Suite, out: Path
+) -> Generator[Request, Mapping[str, Record], tuple[Mapping[str, Any], str, float | None]]:
+    tune = suite.tune
+    assert tune is not None
+    component = registry.load("method", pair.method.target, suite.root)
+    better = registry.metric(tune.objective).better
+    name = f"{suite.name}/{pair.dataset.name}/{pair.method.name}"
+    journal = out / FOLDER / f"{pair.dataset.name}--{pair.method.name}.journal"
+    fixed = pair.method.params
+    tuner = Tuner(name, tune, pair.method.search, better, search_defaults(pair.method, component), journal)
+    reasons: list[str] = []
+    for batch, first in enumerate(range(0, tune.trials, tune.batch)):
+        asked = tuner.ask(batch, min(tune.batch, tune.trials - first))
+        trials = [[_cell("tune", pair, {**fixed, **drawn}, seed) for seed in suite.tune_seeds] for drawn in asked]
+        unique = {cell.id: cell for cells in trials for cell in cells}
+        # The first trial of a repeated configuration reports for all of them.
+        reporting = {cells[0].id: at for at, cells in reversed(list(enumerate(trials)))}
+        records = yield Request(tuple(unique.values()), (tune.objective,), "validation", tuner, reporting)
+        verdicts = [_verdict(tune.objective, [records[cell.id] for cell in cells]) for cells in trials]
+        tuner.tell(verdicts)
+        reasons += [records[cell.id].reason for cells in trials for cell in cells if records[cell.id].reason]
+    best = tuner.best()
+    if best is None:
+        why = f": {reasons[0]}" if reasons else ""
+        return {}, f"no trial gave {tune.objective}, the defaults are reported{why}", None
+    return best[0], f"best {tune.objective} of {tune.trials} trials", best[1]
+
+
+def _verdict(objective: str, records: Sequence[Record]) -> Verdict:
+    """A trial's verdict from its seeds: their mean, if every one of them gave a value."""
+    intermediate = records[0].intermediate
+    if any(record.status == "pruned" for record in records):
+        return Verdict(None, pruned=True, intermediate=intermediate)
+    values = [record.value(objective) for record in records if record.status not in FAILURES]
+    known = [value for value in values if value is not None]
+    mean = sum(known) / len(known) if len(known) == len(records) else None
+    return Verdict(mean, intermediate=intermediate)
+
+
+def _cell(phase: Phase, pair: Pair, params: Mapping[str, Any], seed: int) -> Cell:
+    return Cell(phase, pair.dataset, pair.method.name, pair.method.target, dict(params), seed)

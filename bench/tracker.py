@@ -1,0 +1,187 @@
+"""MLflow as a subscriber of the ledger: never the truth, and never a reason for a cell to fail."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import tempfile
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.cells import Record
+from bench.mlruns import RunSpec, record_run, run_key, study_run
+
+log = logging.getLogger(__name__)
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlartifacts"
+CLOSE_SECONDS = 300.0
+_BATCH = 1_000
+_STOP = object()
+
+
+class Tracker:
+    """Passes records and files on; this one to nobody."""
+
+    def record(self, record: Record) -> None:
+        """A cell has ended."""
+
+    def files(self, files: Sequence[Path]) -> None:
+        """The report and its figures have been written."""
+
+    def close(self) -> None:
+        """Wait until all has been passed on."""
+
+
+class MlflowTracker(Tracker):
+    """Passes records on to an MLflow store from a thread of its own, which opens the store first."""
+
+    def __init__(self, uri: str, suite: str, out: Path, known: Iterable[Record]) -> None:
+        self._queue: queue.Queue[Any] = queue.Queue()
+        self._arguments = (uri, suite, out)
+        self._trials: dict[str, dict[str, Record]] = {}
+        for record in known:
+            self.record(record)
+        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def record(self, record: Record) -> None:
+        self._queue.put(record)
+
+    def files(self, files: Sequence[Path]) -> None:
+        self._queue.put(list(files))
+
+    def close(self) -> None:
+        self._queue.put(_STOP)
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            log.warning("MLflow is still not up to date after %g s; `bench sync` completes it", CLOSE_SECONDS)
+
+    def _work(self) -> None:
+        uri, suite, out = self._arguments
+        try:
+            store = Store(uri, suite, out)
+            while (item := self._queue.get()) is not _STOP:
+                if isinstance(item, Record):
+                    siblings = self._trials.setdefault(run_key(item), {})
+                    siblings[item.cell.id] = item
+                    store.put(list(siblings.values()))
+                else:
+                    store.put_files(item)
+        except Exception as error:
+            log.warning(
+                "MLflow at %s is not available (%s: %s); results are safe in the ledger, `bench sync` passes them on",
+                uri, type(error).__name__, str(error).partition("\n")[0],
+            )  # fmt: skip
+
+
+class Store:
+    """An MLflow store that holds, or is made to hold, what the records say."""
+
+    def __init__(self, uri: str, suite: str, out: Path) -> None:
+        _calm_mlflow()
+        from mlflow import MlflowClient
+
+        self.out = out.resolve()
+        local = uri == "sqlite"
+        self._client = MlflowClient(f"sqlite:///{self.out / DATABASE}" if local else uri)
+        experiment = self._client.get_experiment_by_name(suite)
+        if experiment is not None:
+            self._experiment = experiment.experiment_id
+        else:
+            location = (self.out / ARTIFACTS).as_uri() if local else None
+            self._experiment = self._client.create_experiment(suite, artifact_location=location)
+        self._runs = self._existing()
+
+    def put(self, records: Sequence[Record]) -> None:
+        """Make the store hold the run of these records: one reported model, or one trial."""
+        study = study_run(records[0])
+        if study.key not in self._runs:
+            self._write(study)
+        spec = record_run(records, self.out)
+        known = self._runs.get(spec.key)
+        if known is None or known[1] != spec.digest:
+            if known is not None:
+                self._client.delete_run(known[0])
+            self._write(spec)
+
+    def put_files(self, files: Sequence[Path]) -> None:
+        """Attach the report and its figures to the one run that holds them."""
+        if "report" not in self._runs:
+            self._write(RunSpec("report", None, "report", 0, 0, False, {"kind": "report"}, {}, ()))
+        for file in files:
+            self._client.log_artifact(self._runs["report"][0], str(file))
+
+    def _existing(self) -> dict[str, tuple[str, str]]:
+        """Complete runs of the store, key -> (run id, digest); one whose writer was killed is removed."""
+        found: dict[str, tuple[str, str]] = {}
+        token = None
+        while True:
+            page = self._client.search_runs([self._experiment], max_results=1_000, page_token=token)
+            for run in page:
+                tags = run.data.tags
+                if "bench.key" not in tags:
+                    continue
+                if "bench.digest" in tags and tags["bench.key"] not in found:
+                    found[tags["bench.key"]] = (run.info.run_id, tags["bench.digest"])
+                else:
+                    self._client.delete_run(run.info.run_id)
+            token = page.token
+            if not token:
+                return found
+
+    def _write(self, spec: RunSpec) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        tags = {**spec.tags, "bench.key": spec.key}
+        if spec.parent is not None:
+            tags["mlflow.parentRunId"] = self._runs[spec.parent][0]
+        run = self._client.create_run(
+            self._experiment, start_time=spec.started_ms or None, tags=tags, run_name=spec.name
+        )
+        run_id = run.info.run_id
+        points = [Metric(point.name, point.value, spec.started_ms, point.step) for point in spec.points]
+        self._client.log_batch(run_id, params=[Param(*item) for item in spec.params.items()])
+        for start in range(0, len(points), _BATCH):
+            self._client.log_batch(run_id, metrics=points[start : start + _BATCH])
+        if spec.model is not None:
+            self._log_picture(run_id, spec)
+        self._client.set_terminated(run_id, "FAILED" if spec.failed else "FINISHED", end_time=spec.ended_ms or None)
+        # Last of all: a run without its digest is an unfinished one.
+        self._client.log_batch(run_id, tags=[RunTag("bench.digest", spec.digest)])
+        self._runs[spec.key] = (run_id, spec.digest)
+
+    def _log_picture(self, run_id: str, spec: RunSpec) -> None:
+        from reports.figures import embeddings, read_embedding, save
+
+        assert spec.model is not None
+        found = read_embedding(spec.model)
+        if found is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "embedding.png"
+                save(embeddings({spec.tags["method"]: found}, spec.name), path)
+                self._client.log_artifact(run_id, str(path))
+
+
+def synchronise(uri: str, suite: str, out: Path, records: Iterable[Record], files: Sequence[Path]) -> int:
+    """Make a store hold what these records say; how many runs they make."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(run_key(record), []).append(record)
+    store = Store(uri, suite, out)
+    for group in groups.values():
+        store.put(group)
+    store.put_files([file for file in files if file.exists()])
+    return len(groups)
+
+
+def _calm_mlflow() -> None:
+    """No telemetry, no minutes of retries against a dead server, no migration log; before mlflow is imported."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
+    logging.getLogger("alembic").setLevel(logging.ERROR)

@@ -1,0 +1,304 @@
+"""Computing one job in this process: load, fit as one stack, score, save; one record for each cell."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench import registry, storage
+from bench.cells import Cell, DatasetSpec, Job, Record, Score, Status
+from bench.memory import PeakMemory
+from bench.scoring import Fitted, NonFiniteError, empty_scores, observe, restored, score
+from bench.signatures import accepted, parameters
+from datasets.base import Data, as_data, head
+from methods.networks import choose_device
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# report(position of the cell, epoch, score) -> whether the cell shall stop
+Report = Callable[[int, int, float], bool]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job with all that is imported and compiled for it, which its cells are not charged for."""
+
+    job: Job
+    component: Any
+    metrics: tuple[tuple[str, Any], ...]
+    seconds: float
+
+
+@dataclass
+class _Fit:
+    """What fitting made of one cell."""
+
+    method: Any = None
+    fitted: Fitted | None = None
+    status: Status = "ok"
+    reason: str = ""
+    traceback: str = ""
+    fit_seconds: float = 0.0
+    decoder_seconds: float = 0.0
+    intermediate: list[tuple[int, float]] = field(default_factory=list)
+
+
+def prepare(job: Job) -> Prepared:
+    """Import what the job needs and let it compile."""
+    started = time.perf_counter()
+    root = Path(job.root)
+    component = registry.load("method", job.cells[0].target, root)
+    metrics = tuple((name, registry.load("metric", name, root)) for name in job.metrics)
+    warm_up = getattr(component, "warm_up", None)
+    if warm_up is not None:
+        warm_up()
+    from metrics import neighbors
+
+    neighbors.warm_up()
+    return Prepared(job, component, metrics, time.perf_counter() - started)
+
+
+def load_data(spec: DatasetSpec, root: Path) -> Data:
+    """The data that a specification stands for."""
+    data = as_data(registry.load("dataset", spec.target, root)(**spec.params).load())
+    return data if spec.max_rows is None else head(data, spec.max_rows)
+
+
+def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
+    """One record for each cell of the job.
+
+    An error in the fit of a stack propagates: the caller halves the job until the cell it belongs to shows.
+    """
+    job = prepared.job
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    peak = PeakMemory()
+    data = load_data(job.cells[0].dataset, Path(job.root))
+    fits = _restore(prepared) if job.reuse else None
+    if fits is None:
+        fits = _fit(prepared, data, report)
+        for cell, fit in zip(job.cells, fits, strict=True):
+            _look(cell, fit, data, job)
+    attached = _AttachedDecoders(job, fits, data)
+    records = []
+    for position, (cell, fit) in enumerate(zip(job.cells, fits, strict=True)):
+        began, scores = time.perf_counter(), []
+        before = attached.seconds
+        if fit.fitted is not None and fit.status == "ok":
+            scores = score(fit.fitted, data, prepared.metrics, partial(attached.get, position))
+        elapsed = time.perf_counter() - began - (attached.seconds - before)
+        share = attached.seconds / len(job.cells)
+        records.append(_record(prepared, cell, fit, scores, elapsed + share, started_at))
+    used = peak.megabytes()
+    return [replace(record, peak_memory_mb=used) for record in records]
+
+
+def _fit(prepared: Prepared, data: Data, report: Report | None) -> list[_Fit]:
+    job, component = prepared.job, prepared.component
+    methods = [_instance(component, cell, data, job.device) for cell in job.cells]
+    fits = [_Fit(method) for method in methods]
+    callbacks = [_callback(prepared, data, fit, at, report) for at, fit in enumerate(fits)]
+    X, y = data.X[data.train], None if data.y is None else data.y[data.train]
+    offered = {"y": y, "X_val": data.X[data.validation]}
+    started = time.perf_counter()
+    if len(methods) > 1:
+        failures = component.fit_many(methods, X, **accepted(component.fit_many, {**offered, "on_epoch": callbacks}))
+    else:
+        failures = [None]
+        fit_one = methods[0].fit
+        try:
+            fit_one(X, **accepted(fit_one, {**offered, "on_epoch": callbacks[0]}))
+        except ArithmeticError as error:
+            if not isinstance(error, FloatingPointError) and type(error).__name__ != "DivergedError":
+                raise
+            failures = [error]
+    elapsed = (time.perf_counter() - started) / len(methods)
+    for fit, failure in zip(fits, failures, strict=True):
+        fit.decoder_seconds = float(getattr(fit.method, "decoder_seconds_", 0.0))
+        fit.fit_seconds = max(0.0, elapsed - fit.decoder_seconds)
+        if failure is not None:
+            fit.status, fit.reason = "diverged", str(failure)
+    return fits
+
+
+def _instance(component: Any, cell: Cell, data: Data, device: str) -> Any:
+    known = parameters(component)
+    offered = {"random_state": cell.seed, "device": device, "sample_shape": data.sample_shape}
+    return component(**cell.params, **{name: value for name, value in offered.items() if name in known})
+
+
+def _callback(
+    prepared: Prepared, data: Data, fit: _Fit, position: int, report: Report | None
+) -> Callable[[int, Any], bool] | None:
+    """Score the half-trained method at epochs 4, 8, 16 ... and ask whether it shall go on."""
+    if report is None or not prepared.job.prune:
+        return None
+
+    def on_epoch(epoch: int, scores: Any) -> bool:
+        if epoch < 4 or epoch & (epoch - 1):
+            return False
+        try:
+            seen = observe(fit.method, data, prepared.job.split)
+            rows = score(seen, data, prepared.metrics[:1], _no_attached)
+        except Exception:
+            # A third party's method may be unable to encode before it is fitted; it is then not pruned.
+            return False
+        value = rows[0].value
+        if value is None:
+            return False
+        fit.intermediate.append((epoch, value))
+        if report(position, epoch, value):
+            fit.status, fit.reason = "pruned", f"worse than the median of earlier trials at epoch {epoch}"
+            return True
+        return False
+
+    return on_epoch
+
+
+def _no_attached() -> nn.Module:
+    raise RuntimeError("an attached decoder is fitted once training has ended")
+
+
+def _look(cell: Cell, fit: _Fit, data: Data, job: Job) -> None:
+    """Encode with a fitted method and save it, or note why that is impossible."""
+    if fit.status != "ok":
+        return
+    try:
+        fit.fitted = observe(fit.method, data, job.split)
+        if cell.phase == "final":
+            _save(cell, fit.method, fit.fitted, data, job)
+    except NonFiniteError as error:
+        fit.status, fit.reason = "diverged", str(error)
+    except MemoryError:
+        raise
+    except Exception as error:
+        fit.status, fit.reason = "failed", f"{type(error).__name__}: {error}"
+        fit.traceback = traceback.format_exc()
+
+
+def _save(cell: Cell, method: Any, fitted: Fitted, data: Data, job: Job) -> None:
+    state = method.state_arrays() if hasattr(method, "state_arrays") else {}
+    arrays: dict[str, Any] = {f"state.{name}": value for name, value in state.items()}
+    arrays |= {"Z.train": fitted.Z_train, "Z.scored": fitted.Z, **_picture(fitted, data)}
+    facts = {
+        "cell": asdict(cell),
+        "split": fitted.split,
+        "decoder": fitted.decoder,
+        "loadable": bool(state) and hasattr(method, "load_arrays"),
+    }
+    storage.save_model(storage.model_folder(Path(job.out), cell.id), arrays, facts)
+
+
+def _picture(fitted: Fitted, data: Data) -> dict[str, Any]:
+    """What reports draw: colours of the scored rows, and the pullback metric at some of them."""
+    rows = data.rows(fitted.split)
+    arrays: dict[str, Any] = {}
+    colour = data.y if data.y is not None else None if data.intrinsic is None else data.intrinsic[:, 0]
+    if colour is not None:
+        arrays["colour"] = np.asarray(colour[rows], dtype=np.float64)
+    if fitted.decoders and fitted.Z.shape[1] == 2:
+        import torch
+
+        from metrics.geometry import pullback_metric
+
+        at = np.sort(np.random.default_rng(0).permutation(len(fitted.Z))[:60])
+        parameter = next(iter(fitted.decoders[0].parameters()), None)
+        z = torch.as_tensor(fitted.Z[at])
+        z = z if parameter is None else z.to(parameter)
+        with torch.no_grad():
+            arrays["ellipse.G"] = pullback_metric(fitted.decoders, z).double().cpu().numpy()
+        arrays["ellipse.rows"] = at
+    return arrays
+
+
+def _restore(prepared: Prepared) -> list[_Fit] | None:
+    """The saved models of all cells, or None where one of them has to be fitted anew."""
+    fits = []
+    for cell in prepared.job.cells:
+        saved = storage.load_model(storage.model_folder(Path(prepared.job.out), cell.id))
+        if saved is None or not saved[1].get("loadable"):
+            return None
+        arrays, facts = saved
+        method = prepared.component(**cell.params)
+        state = {n.removeprefix("state."): v for n, v in arrays.items() if n.startswith("state.")}
+        fits.append(_Fit(method, restored(method.load_arrays(state), arrays, facts["split"])))
+    return fits
+
+
+class _AttachedDecoders:
+    """The common decoders of a job's cells, fitted as one stack when a metric first asks for one."""
+
+    def __init__(self, job: Job, fits: Sequence[_Fit], data: Data) -> None:
+        self.job, self.fits, self.data = job, fits, data
+        self.decoders: dict[int, Any] = {}
+        self.seconds = 0.0
+
+    def get(self, position: int) -> nn.Module:
+        if not self.decoders:
+            self._fit()
+        decoder = self.decoders[position]
+        if isinstance(decoder, Exception):
+            raise decoder
+        return decoder.double()
+
+    def _fit(self) -> None:
+        from methods.attached import fit_decoders
+
+        began = time.perf_counter()
+        ready = [at for at, fit in enumerate(self.fits) if fit.status == "ok" and fit.fitted is not None]
+        embeddings = [fit.fitted.Z_train for fit in self.fits if fit.status == "ok" and fit.fitted is not None]
+        cells = [self.job.cells[at] for at in ready]
+        epochs = 2 if cells[0].dataset.max_rows is not None else None
+        fitted = fit_decoders(
+            embeddings,
+            self.data.X[self.data.train],
+            [cell.seed for cell in cells],
+            epochs=epochs,
+            device=self.job.device,
+        )
+        self.decoders = dict(zip(ready, fitted, strict=True))
+        self.seconds += time.perf_counter() - began
+
+
+def _record(
+    prepared: Prepared, cell: Cell, fit: _Fit, scores: list[Score], score_seconds: float, started_at: str
+) -> Record:
+    job = prepared.job
+    if fit.status != "ok":
+        scores = empty_scores(prepared.metrics, job.split, fit.reason)
+    return Record(
+        suite="",
+        cell=cell,
+        status=fit.status,
+        requested=job.metrics,
+        reason=fit.reason,
+        traceback=fit.traceback,
+        scores=tuple(scores),
+        decoder=fit.fitted.decoder if fit.fitted is not None else "none",
+        fit_seconds=fit.fit_seconds,
+        decoder_seconds=fit.decoder_seconds,
+        score_seconds=score_seconds,
+        warm_up_seconds=prepared.seconds,
+        stack_size=len(job.cells),
+        device=choose_device(job.device).type,
+        started_at=started_at,
+        history=_curves(fit.method),
+        intermediate=tuple(fit.intermediate),
+    )
+
+
+def _curves(method: Any) -> dict[str, list[float]]:
+    """The method's training curves; nothing where a third party's have another form."""
+    try:
+        history = dict(getattr(method, "history_", None) or {})
+        return {str(name): [float(value) for value in curve] for name, curve in history.items()}
+    except (TypeError, ValueError):
+        return {}

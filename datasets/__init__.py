@@ -1,0 +1,1 @@
+"""Arrays with what is known about them: labels, intrinsic coordinates, exact geodesics, sample shape."""

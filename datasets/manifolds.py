@@ -1,0 +1,111 @@
+"""Synthetic surfaces whose geodesic distances are known exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from datasets.base import Array, Data, Geodesic
+
+
+class SwissRoll:
+    """A rectangle rolled up in space: (t cos t, h, t sin t), t in [1.5 pi, 4.5 pi], h in [0, 21].
+
+    Sampled uniformly in t and h. `intrinsic` holds the arc length s(t) and h, in which geodesics are
+    straight: an exact isometry onto a rectangle of 89.4 x 21.
+
+    Source: Tenenbaum, de Silva and Langford 2000; arc length of the Archimedean spiral.
+    """
+
+    def __init__(self, n: int = 2000, noise: float = 0.0, random_state: int = 0) -> None:
+        self.n = n
+        self.noise = noise
+        self.random_state = random_state
+
+    def load(self) -> Data:
+        rng = _rng(self.n, self.noise, self.random_state)
+        t = 1.5 * np.pi * (1 + 2 * rng.random(self.n))
+        h = 21 * rng.random(self.n)
+        X = np.column_stack([t * np.cos(t), h, t * np.sin(t)])
+        flat = np.column_stack([(t * np.sqrt(1 + t**2) + np.arcsinh(t)) / 2, h])
+        return Data(X + self.noise * rng.standard_normal(X.shape), intrinsic=flat, geodesic=_straight(flat))
+
+
+class SCurve:
+    """A rectangle bent to an S: (sin t, h, sign(t) (cos t - 1)), t in [-1.5 pi, 1.5 pi], h in [0, 2].
+
+    The curve has unit speed, so `intrinsic` = (t, h) is an exact isometry.
+
+    Source: scikit-learn's `make_s_curve`.
+    """
+
+    def __init__(self, n: int = 2000, noise: float = 0.0, random_state: int = 0) -> None:
+        self.n = n
+        self.noise = noise
+        self.random_state = random_state
+
+    def load(self) -> Data:
+        rng = _rng(self.n, self.noise, self.random_state)
+        t = 3 * np.pi * (rng.random(self.n) - 0.5)
+        h = 2 * rng.random(self.n)
+        X = np.column_stack([np.sin(t), h, np.sign(t) * (np.cos(t) - 1)])
+        flat = np.column_stack([t, h])
+        return Data(X + self.noise * rng.standard_normal(X.shape), intrinsic=flat, geodesic=_straight(flat))
+
+
+class SphereCap:
+    """The cap of a sphere around its pole, sampled uniformly by area.
+
+    `angle` (radians) is the cap's half-opening. Up to pi/2 the cap is geodesically convex, so that
+    great-circle distances are its exact geodesics. Curved, hence isometric to no plane: every
+    two-dimensional embedding has a positive floor of distortion. `intrinsic` holds the azimuthal
+    equidistant coordinates (radius * colatitude, in the direction of the longitude).
+    """
+
+    def __init__(
+        self,
+        n: int = 2000,
+        angle: float = np.pi / 3,
+        radius: float = 1.0,
+        noise: float = 0.0,
+        random_state: int = 0,
+    ) -> None:
+        self.n = n
+        self.angle = angle
+        self.radius = radius
+        self.noise = noise
+        self.random_state = random_state
+
+    def load(self) -> Data:
+        if not 0 < self.angle <= np.pi / 2:
+            raise ValueError(f"angle must lie in (0, pi/2] for exact geodesics, got {self.angle}")
+        if self.radius <= 0:
+            raise ValueError(f"radius must be positive, got {self.radius}")
+        rng = _rng(self.n, self.noise, self.random_state)
+        height = 1 - (1 - np.cos(self.angle)) * rng.random(self.n)
+        longitude = 2 * np.pi * rng.random(self.n)
+        colatitude = np.arccos(height)
+        direction = np.column_stack([np.cos(longitude), np.sin(longitude)])
+        unit = np.column_stack([np.sin(colatitude)[:, None] * direction, height])
+        X = self.radius * unit
+        return Data(
+            X + self.noise * rng.standard_normal(X.shape),
+            intrinsic=self.radius * colatitude[:, None] * direction,
+            geodesic=_great_circle(unit, self.radius),
+        )
+
+
+def _rng(n: int, noise: float, seed: int) -> np.random.Generator:
+    if n < 4:
+        raise ValueError(f"n must be at least 4, got {n}")
+    if noise < 0:
+        raise ValueError(f"noise must not be negative, got {noise}")
+    return np.random.default_rng(seed)
+
+
+def _straight(flat: Array) -> Geodesic:
+    return lambda i, j: np.linalg.norm(flat[i] - flat[j], axis=-1)
+
+
+def _great_circle(unit: Array, radius: float) -> Geodesic:
+    # 2 asin(chord / 2) stays exact for near points, where acos of the inner product loses all digits.
+    return lambda i, j: 2 * radius * np.arcsin(np.clip(np.linalg.norm(unit[i] - unit[j], axis=-1) / 2, 0.0, 1.0))

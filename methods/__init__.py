@@ -1,0 +1,1 @@
+"""Estimators with fit, encode and decode."""

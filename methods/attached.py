@@ -1,0 +1,162 @@
+"""Decoders fitted to a frozen embedding, for methods that have none of their own.
+
+The same network, budget and activation as the autoencoders' decoder, trained on (Z, X) pairs and stopped
+early on a tenth of them held out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from methods.base import Array, DivergedError, Method, require_positive, require_widths
+from methods.networks import Activation, Affine, choose_device, member, stacked_mlp
+from methods.streams import Streams
+from methods.training import PairedRows, Schedule, Terms, same_device, single, train
+
+LEARNING_RATE = 1e-3
+BATCH_SIZE = 100
+PATIENCE = 100
+CLIP_NORM = 100.0
+
+
+def fit_decoders(
+    embeddings: Sequence[Array],
+    X: Array,
+    seeds: Sequence[int],
+    *,
+    hidden: Sequence[int] = (128, 128),
+    activation: Activation = "silu",
+    epochs: int | None = None,
+    device: str = "auto",
+) -> list[nn.Sequential | DivergedError]:
+    """Fit one decoder to each of S embeddings of the same rows X, as one stack.
+
+    Args:
+        embeddings: S arrays (n, d), each in units of its own.
+        X: data (n, n_features). seeds: one for each decoder.
+        hidden: layer widths of the autoencoders' encoder; the decoder has them in reverse.
+
+    Returns:
+        For each embedding a module (n, d) -> (n, n_features) in data units, or why it diverged.
+    """
+    on = choose_device(device)
+    dtype = torch.get_default_dtype()
+    x, x_scale, x_centre = _standardised(torch.as_tensor(X, dtype=dtype, device=on))
+    inputs = [_standardised(torch.as_tensor(Z, dtype=dtype, device=on)) for Z in embeddings]
+    z = torch.stack([standardised for standardised, _, _ in inputs])
+    order = torch.as_tensor(np.random.default_rng(0).permutation(len(X)), device=on)
+    cut = max(1, len(X) // 10)
+    held_out, kept = order[:cut].sort()[0], order[cut:].sort()[0]
+    streams = Streams(seeds, on)
+    widths = [z.shape[-1], *list(hidden)[::-1], x.shape[1]]
+    model = stacked_mlp(widths, activation, streams.generators("attached decoder")).to(on)
+    template, slot = single(model)
+    outcomes = train(
+        model,
+        _Regression(),
+        PairedRows(z[:, kept], x[kept]),
+        PairedRows(z[:, held_out], x[held_out]),
+        streams,
+        same_device([LEARNING_RATE] * len(seeds), x),
+        {},
+        Schedule(BATCH_SIZE, epochs, PATIENCE, CLIP_NORM),
+    )
+    decoders: list[nn.Sequential | DivergedError] = []
+    for outcome, (_, scale, centre) in zip(outcomes, inputs, strict=True):
+        if outcome.diverged is not None:
+            decoders.append(DivergedError(f"attached decoder: {outcome.diverged}"))
+            continue
+        slot.load(outcome.parameters)
+        layers = member(template, 0)  # type: ignore[arg-type]
+        decoders.append(nn.Sequential(Affine(1 / scale, -centre / scale), *layers, Affine(x_scale, x_centre)))
+    return decoders
+
+
+def empty_decoder(d: int, n_features: int, hidden: Sequence[int], activation: Activation) -> nn.Sequential:
+    """A decoder of the shape that `fit_decoders` gives, to load a saved state into."""
+    layers = member(stacked_mlp([d, *list(hidden)[::-1], n_features], activation, [torch.Generator()]), 0)
+    return nn.Sequential(Affine.blank(d), *layers, Affine.blank(n_features))
+
+
+class AttachedDecoderMethod(Method):
+    """A method that embeds, and has a decoder fitted to its frozen training embedding inside `fit`.
+
+    Subclasses implement `_embed`, which sets `embedding_`, and `encode`.
+    """
+
+    decoder_kind: ClassVar[Literal["native", "attached"]] = "attached"
+
+    latent_dim: int
+    hidden: Sequence[int]
+    activation: Activation
+    epochs: int | None
+    random_state: int
+    device: str
+
+    def _attach(self, X: Array) -> Self:
+        """Fit `decoder_` to `embedding_` and X; its time is kept apart in `decoder_seconds_`."""
+        started = time.perf_counter()
+        (decoder,) = fit_decoders(
+            [self.embedding_],
+            X,
+            [self.random_state],
+            hidden=self.hidden,
+            activation=self.activation,
+            epochs=self.epochs,
+            device=self.device,
+        )
+        if isinstance(decoder, DivergedError):
+            raise decoder
+        self.decoder_ = decoder
+        self.n_features_in_ = X.shape[1]
+        self.decoder_seconds_ = time.perf_counter() - started
+        return self
+
+    def check_parameters(self) -> None:
+        require_positive(self, "latent_dim", "epochs")
+        require_widths(self.hidden)
+
+    @property
+    def decoders_(self) -> list[nn.Module]:
+        return [self.decoder_]
+
+    def state_arrays(self) -> dict[str, Array]:
+        """The embedding and the decoder: enough to decode and to be scored, not to encode new points."""
+        state = {f"decoder.{name}": value.cpu().numpy() for name, value in self.decoder_.state_dict().items()}
+        return {"embedding": np.asarray(self.embedding_, dtype=np.float32), **state}
+
+    def load_arrays(self, arrays: Mapping[str, Array]) -> Self:
+        """Take up a saved state; the result decodes, but does not encode new points."""
+        state = {
+            name.removeprefix("decoder."): torch.tensor(value)
+            for name, value in arrays.items()
+            if name.startswith("decoder.")
+        }
+        self.embedding_ = np.asarray(arrays["embedding"])
+        shifts = [value for name, value in state.items() if name.endswith("shift")]
+        self.n_features_in_ = len(shifts[-1])
+        self.decoder_ = empty_decoder(self.embedding_.shape[1], self.n_features_in_, self.hidden, self.activation)
+        self.decoder_.load_state_dict(state)
+        return self
+
+
+class _Regression:
+    def draws(self, streams: Streams, n: int) -> dict[str, Tensor]:
+        return {}
+
+    def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
+        return {"loss": (model(batch["z"]) - batch["x"]).square().mean((1, 2))}
+
+
+def _standardised(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Values centred and divided by one scalar, that scalar, and the centre."""
+    centre = values.mean(0)
+    scale = (values - centre).square().mean().sqrt()
+    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+    return (values - centre) / scale, scale, centre

@@ -1,0 +1,99 @@
+"""The plain autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from methods.network_method import NetworkMethod
+from methods.networks import Activation, Output, member, output_layer, stacked_mlp
+from methods.streams import Streams
+from methods.training import Problem, Terms
+
+Scaling = Literal["standard", "none"]
+
+PUBLISHED_NETWORK: dict[str, Any] = {
+    "hidden": [256, 256, 256, 256],
+    "activation": "relu",
+    "output": "sigmoid",
+    "scaling": "none",
+    "epochs": 300,
+    "batch_size": 100,
+    "learning_rate": 1e-4,
+    "patience": None,
+    "clip_norm": None,
+}
+
+
+class Autoencoder(NetworkMethod):
+    """Plain autoencoder: mean squared error of decode(encode(x)), perceptrons both ways.
+
+    Args:
+        latent_dim: latent dimensions.
+        hidden: layer widths of the encoder; the decoder has them in reverse.
+        activation: 'silu' (smooth, as second derivatives are measured), 'relu', 'elu', 'tanh', 'softplus'.
+        output: 'linear', or 'sigmoid' for data in [0, 1] with scaling='none'.
+        scaling: 'standard' centres the data and divides it by one scalar, inside; 'none' takes it as it is.
+        epochs: a cap; None means 4,000 optimiser steps.
+        patience: epochs without a better validation loss before training stops; None never stops early.
+        clip_norm: largest norm of a model's gradient; None does not clip.
+        random_state: seed of initialisation, data order and noise.
+        device: 'auto', 'cpu' or 'cuda'.
+
+    Source: preset 'published' is the network and schedule of the IRVAE code's AE (Lee et al., ICLR 2022).
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"published": PUBLISHED_NETWORK}
+    search_space: ClassVar[dict[str, Any]] = {"learning_rate": {"low": 3e-4, "high": 1e-2, "log": True}}
+
+    def __init__(
+        self,
+        latent_dim: int = 2,
+        hidden: Sequence[int] = (128, 128),
+        activation: Activation = "silu",
+        output: Output = "linear",
+        scaling: Scaling = "standard",
+        epochs: int | None = None,
+        batch_size: int = 100,
+        learning_rate: float = 1e-3,
+        patience: int | None = 100,
+        clip_norm: float | None = 100.0,
+        random_state: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.hidden = hidden
+        self.activation = activation
+        self.output = output
+        self.scaling = scaling
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.clip_norm = clip_norm
+        self.random_state = random_state
+        self.device = device
+
+    def _build(self, n_features: int, generators: Sequence[torch.Generator]) -> nn.Module:
+        widths = [n_features, *self.hidden, self.latent_dim]
+        encoder = stacked_mlp(widths, self.activation, generators)
+        decoder = stacked_mlp(widths[::-1], self.activation, generators).extend(output_layer(self.output))
+        return nn.ModuleDict({"encoder": encoder, "decoder": decoder})
+
+    def _problem(self, n_features: int) -> Problem:
+        return _SquaredError()
+
+    def _extract(self, model: Any, s: int) -> tuple[list[nn.Module], list[nn.Module]]:
+        return member(model["encoder"], s), member(model["decoder"], s)
+
+
+class _SquaredError:
+    def draws(self, streams: Streams, n: int) -> dict[str, Tensor]:
+        return {}
+
+    def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
+        reconstruction = model["decoder"](model["encoder"](batch["x"]))
+        return {"loss": (reconstruction - batch["x"]).square().mean((1, 2))}

@@ -1,0 +1,89 @@
+"""What all built-in methods share. A third party's method needs no base class, only the same contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Array = np.ndarray
+OnEpoch = Callable[[int, Mapping[str, float]], bool | None]
+
+
+class DivergedError(ArithmeticError):
+    """Training produced numbers that are not finite."""
+
+
+class Method(BaseEstimator):
+    """A representation-learning method: hyperparameters are exactly the signature of `__init__`.
+
+    Attributes:
+        presets: named hyperparameter settings; 'published' is the paper's.
+        search_space: ranges ({'low', 'high', 'log'}) or choices (a list) that tuning draws from.
+        stackable: hyperparameters that may differ between models trained as one stack.
+        decoder_kind: 'native', or 'attached' where a decoder is fitted to a frozen embedding.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    search_space: ClassVar[dict[str, Any]] = {}
+    stackable: ClassVar[tuple[str, ...]] = ()
+    decoder_kind: ClassVar[Literal["native", "attached"]] = "native"
+
+    def check_parameters(self) -> None:
+        """Raise ValueError, naming the parameter and its value, where one cannot be used."""
+
+    @property
+    def decoders_(self) -> list[nn.Module]:
+        """Differentiable decoders, latent (n, d) -> (n, n_features); one unless an ensemble."""
+        raise NotImplementedError
+
+    @property
+    def geometry_decoders_(self) -> list[nn.Module]:
+        """What the metric tensor is pulled back from."""
+        return self.decoders_
+
+    def decode(self, Z: Array) -> Array:
+        """Data (n, n_features) of latent points (n, latent_dim): the mean over `decoders_`."""
+        import torch
+
+        decoders = self.decoders_
+        like = next(iter(decoders[0].parameters()))
+        z = torch.as_tensor(np.asarray(Z), dtype=like.dtype, device=like.device)
+        with torch.no_grad():
+            parts = [sum(decoder(part) for decoder in decoders) / len(decoders) for part in z.split(8_192)]
+        return np.concatenate([np.asarray(part.cpu(), dtype=np.float32) for part in parts])
+
+
+def check_matrix(X: Any, n_features: int | None = None) -> Array:
+    """X as a float32 matrix (n_samples, n_features).
+
+    Raises:
+        ValueError: it is not a finite matrix, or has another number of features than the method was fitted to.
+    """
+    X = np.asarray(X, dtype=np.float32)
+    if X.ndim != 2:
+        raise ValueError(f"X must be a matrix (n_samples, n_features), got shape {X.shape}")
+    if not np.isfinite(X).all():
+        raise ValueError("X holds values that are not finite")
+    if n_features is not None and X.shape[1] != n_features:
+        raise ValueError(f"X has {X.shape[1]} features, the method was fitted to {n_features}")
+    return X
+
+
+def require_positive(method: Any, *names: str) -> None:
+    """Raise ValueError where one of these parameters is set and not positive."""
+    for name in names:
+        value = getattr(method, name)
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}")
+
+
+def require_widths(hidden: Sequence[int]) -> None:
+    """Raise ValueError unless all layer widths are positive."""
+    if any(width < 1 for width in hidden):
+        raise ValueError(f"hidden must hold positive layer widths, got {list(hidden)}")

@@ -1,0 +1,71 @@
+"""Isomap: classical scaling of graph geodesics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from methods.attached import AttachedDecoderMethod
+from methods.base import Array, check_matrix, require_positive
+from methods.networks import Activation
+
+
+class Isomap(AttachedDecoderMethod):
+    """Isomap: shortest paths in the neighbourhood graph, embedded by classical scaling.
+
+    New points are encoded by scikit-learn's kernel extension. Memory grows with the square of the number of
+    training points (8 n^2 bytes). The embedding is the same for every seed; the attached decoder is not.
+
+    Args:
+        latent_dim: latent dimensions.
+        n_neighbors: neighbours of each point in the graph.
+        hidden, activation, epochs, random_state, device: of the attached decoder, see `methods.attached`.
+
+    Source: Tenenbaum, de Silva and Langford, Science 2000.
+    """
+
+    search_space: ClassVar[dict[str, Any]] = {"n_neighbors": {"low": 5, "high": 50, "log": True}}
+
+    def __init__(
+        self,
+        latent_dim: int = 2,
+        n_neighbors: int = 10,
+        hidden: Sequence[int] = (128, 128),
+        activation: Activation = "silu",
+        epochs: int | None = None,
+        random_state: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.n_neighbors = n_neighbors
+        self.hidden = hidden
+        self.activation = activation
+        self.epochs = epochs
+        self.random_state = random_state
+        self.device = device
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
+        require_positive(self, "n_neighbors")
+
+    def fit(self, X: Array, y: Array | None = None) -> Self:
+        """Embed X (n_samples, n_features) and fit the attached decoder.
+
+        Raises:
+            ValueError: n_neighbors is not below the number of samples.
+        """
+        from sklearn.manifold import Isomap as SklearnIsomap
+
+        self.check_parameters()
+        X = check_matrix(X)
+        if self.n_neighbors >= len(X):
+            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below the number of samples, {len(X)}")
+        self.isomap_ = SklearnIsomap(n_neighbors=self.n_neighbors, n_components=self.latent_dim).fit(X)
+        self.embedding_ = self.isomap_.embedding_.astype(np.float32)
+        return self._attach(X)
+
+    def encode(self, X: Array) -> Array:
+        """Latent points (n_samples, latent_dim), float32."""
+        return np.asarray(self.isomap_.transform(check_matrix(X, self.n_features_in_)), dtype=np.float32)

@@ -1,0 +1,70 @@
+"""Principal component analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from methods.base import Array, Method, check_matrix, require_positive
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class PCA(Method):
+    """Principal component analysis: the best linear encoder and decoder. The same for every seed.
+
+    Its decoder is an isometry, so that mcn = 1 and relaxed_distortion = 0.
+
+    Source: Pearson 1901; scikit-learn's full singular value decomposition.
+    """
+
+    def __init__(self, latent_dim: int = 2, random_state: int = 0) -> None:
+        self.latent_dim = latent_dim
+        self.random_state = random_state
+
+    def check_parameters(self) -> None:
+        require_positive(self, "latent_dim")
+
+    def fit(self, X: Array, y: Array | None = None) -> Self:
+        """Fit to X (n_samples, n_features).
+
+        Raises:
+            ValueError: latent_dim exceeds the number of samples or of features.
+        """
+        from sklearn.decomposition import PCA as SklearnPCA
+
+        self.check_parameters()
+        X = check_matrix(X)
+        if self.latent_dim > min(X.shape):
+            raise ValueError(f"latent_dim = {self.latent_dim} exceeds min(X.shape) = {min(X.shape)}")
+        fitted = SklearnPCA(self.latent_dim, svd_solver="full").fit(X.astype(np.float64))
+        return self.load_arrays({"components": fitted.components_, "mean": fitted.mean_})
+
+    def encode(self, X: Array) -> Array:
+        """Latent points (n_samples, latent_dim), float32."""
+        X = check_matrix(X, len(self.mean_)).astype(np.float64)
+        return np.asarray((X - self.mean_) @ self.components_.T, dtype=np.float32)
+
+    @property
+    def decoders_(self) -> list[nn.Module]:
+        import torch
+        from torch import nn
+
+        decoder = nn.utils.skip_init(nn.Linear, *self.components_.shape)
+        with torch.no_grad():
+            decoder.weight.copy_(torch.as_tensor(self.components_.T))
+            decoder.bias.copy_(torch.as_tensor(self.mean_))
+        return [decoder]
+
+    def state_arrays(self) -> dict[str, Array]:
+        """All that `load_arrays` needs to encode and decode exactly as now."""
+        return {"components": self.components_, "mean": self.mean_}
+
+    def load_arrays(self, arrays: Mapping[str, Array]) -> Self:
+        """Become the fitted method that `state_arrays` was taken from."""
+        self.components_ = np.array(arrays["components"])
+        self.mean_ = np.array(arrays["mean"])
+        return self

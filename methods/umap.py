@@ -1,0 +1,95 @@
+"""UMAP: uniform manifold approximation and projection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from methods.attached import AttachedDecoderMethod
+from methods.base import Array, check_matrix, require_positive
+from methods.networks import Activation
+
+
+class UMAP(AttachedDecoderMethod):
+    """UMAP, single-threaded so that a seed gives the same embedding every time.
+
+    Args:
+        latent_dim: latent dimensions.
+        n_neighbors: neighbours of each point in the graph.
+        min_dist: smallest distance between embedded points, in [0, 1].
+        hidden, activation, epochs, random_state, device: of the attached decoder, see `methods.attached`.
+
+    Source: McInnes, Healy and Melville 2018, arXiv 1802.03426; the library umap-learn.
+    """
+
+    search_space: ClassVar[dict[str, Any]] = {
+        "n_neighbors": {"low": 5, "high": 50, "log": True},
+        "min_dist": {"low": 0.0, "high": 0.9},
+    }
+
+    def __init__(
+        self,
+        latent_dim: int = 2,
+        n_neighbors: int = 15,
+        min_dist: float = 0.1,
+        hidden: Sequence[int] = (128, 128),
+        activation: Activation = "silu",
+        epochs: int | None = None,
+        random_state: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.n_neighbors = n_neighbors
+        self.min_dist = min_dist
+        self.hidden = hidden
+        self.activation = activation
+        self.epochs = epochs
+        self.random_state = random_state
+        self.device = device
+
+    @classmethod
+    def warm_up(cls) -> None:
+        """Import and compile umap-learn (many seconds in a fresh process), so that no fit is charged for it."""
+        points = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+        cls._new(n_neighbors=5, n_components=2, min_dist=0.1, random_state=0).fit(points).transform(points[:20])
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
+        require_positive(self, "n_neighbors")
+        if not 0 <= self.min_dist <= 1:
+            raise ValueError(f"min_dist must lie in [0, 1], got {self.min_dist}")
+
+    def fit(self, X: Array, y: Array | None = None) -> Self:
+        """Embed X (n_samples, n_features) and fit the attached decoder.
+
+        Raises:
+            ValueError: n_neighbors is below 2 or not below the number of samples.
+        """
+        self.check_parameters()
+        X = check_matrix(X)
+        if not 2 <= self.n_neighbors < len(X):
+            raise ValueError(f"n_neighbors must lie in [2, {len(X)}), got {self.n_neighbors}")
+        self.umap_ = self._new(
+            n_neighbors=self.n_neighbors,
+            n_components=self.latent_dim,
+            min_dist=self.min_dist,
+            random_state=self.random_state,
+        ).fit(X)
+        self.embedding_ = np.asarray(self.umap_.embedding_, dtype=np.float32)
+        return self._attach(X)
+
+    def encode(self, X: Array) -> Array:
+        """Latent points (n_samples, latent_dim), float32."""
+        return np.asarray(self.umap_.transform(check_matrix(X, self.n_features_in_)), dtype=np.float32)
+
+    @staticmethod
+    def _new(**parameters: Any) -> Any:
+        import warnings
+
+        with warnings.catch_warnings():
+            # umap-learn announces on import that its optional TensorFlow part is absent.
+            warnings.simplefilter("ignore", ImportWarning)
+            import umap
+        return umap.UMAP(n_jobs=1, **parameters)

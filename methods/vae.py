@@ -1,0 +1,125 @@
+"""The variational autoencoder with one learnable observation scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from methods.autoencoder import PUBLISHED_NETWORK, Scaling
+from methods.network_method import NetworkMethod
+from methods.networks import Activation, FirstColumns, Output, member, output_layer, stacked_mlp
+from methods.streams import Streams
+from methods.training import Problem, Terms
+
+# exp of the encoder's log-deviation overflows single precision long before such a value means anything.
+_LOG_DEVIATION_BOUND = 10.0
+
+
+class VAE(NetworkMethod):
+    """Variational autoencoder: Gaussian likelihood with one learnable scale, standard normal prior.
+
+    Minimises the batch mean of -log N(x; f(z), sigma^2 I) + beta KL(q(z|x) | N(0, I)), both summed over
+    their dimensions, z sampled once. `encode` is the posterior mean, `decode` the likelihood's mean. The
+    published code lets sigma become negative; here log sigma is the parameter.
+
+    Args:
+        beta: weight of the KL term.
+        latent_dim, hidden, activation, output, scaling, epochs, patience, clip_norm, random_state, device:
+            see `Autoencoder`.
+
+    Source: Kingma and Welling 2014; preset 'published' is the VAE of Lee et al., ICLR 2022.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"published": {**PUBLISHED_NETWORK, "beta": 1.0}}
+    search_space: ClassVar[dict[str, Any]] = {
+        "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},
+        "beta": {"low": 0.1, "high": 10.0, "log": True},
+    }
+    stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
+
+    def __init__(
+        self,
+        latent_dim: int = 2,
+        beta: float = 1.0,
+        hidden: Sequence[int] = (128, 128),
+        activation: Activation = "silu",
+        output: Output = "linear",
+        scaling: Scaling = "standard",
+        epochs: int | None = None,
+        batch_size: int = 100,
+        learning_rate: float = 1e-3,
+        patience: int | None = 100,
+        clip_norm: float | None = 100.0,
+        random_state: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.beta = beta
+        self.hidden = hidden
+        self.activation = activation
+        self.output = output
+        self.scaling = scaling
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.clip_norm = clip_norm
+        self.random_state = random_state
+        self.device = device
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
+        if self.beta < 0:
+            raise ValueError(f"beta must not be negative, got {self.beta}")
+
+    def _build(self, n_features: int, generators: Sequence[torch.Generator]) -> nn.Module:
+        return _StackedVAE(self, n_features, generators)
+
+    def _problem(self, n_features: int) -> Problem:
+        return EvidenceBound(self.latent_dim)
+
+    def _extract(self, model: Any, s: int) -> tuple[list[nn.Module], list[nn.Module]]:
+        return [*member(model.encoder, s), FirstColumns(self.latent_dim)], member(model.decoder, s)
+
+
+class _StackedVAE(nn.Module):
+    def __init__(self, method: VAE, n_features: int, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        d, hidden = method.latent_dim, list(method.hidden)
+        self.encoder = stacked_mlp([n_features, *hidden, 2 * d], method.activation, generators)
+        self.decoder = stacked_mlp([d, *hidden[::-1], n_features], method.activation, generators)
+        self.decoder.extend(output_layer(method.output))
+        self.log_sigma = nn.Parameter(torch.zeros(len(generators)))
+
+
+class EvidenceBound:
+    """Negative evidence lower bound of a stack of VAEs."""
+
+    def __init__(self, latent_dim: int) -> None:
+        self.latent_dim = latent_dim
+
+    def draws(self, streams: Streams, n: int) -> dict[str, Tensor]:
+        return {"noise": streams.normal("noise", n, self.latent_dim)}
+
+    def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
+        return self.terms(model, batch["x"], draws["noise"], weights["beta"])[0]
+
+    def terms(self, model: Any, x: Tensor, noise: Tensor, beta: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The terms (S,), and the sampled latent points (S, b, d)."""
+        mean, log_deviation = model.encoder(x).split(self.latent_dim, dim=-1)
+        log_deviation = log_deviation.clamp(-_LOG_DEVIATION_BOUND, _LOG_DEVIATION_BOUND)
+        z = mean + log_deviation.exp() * noise
+        square = (model.decoder(z) - x).square().sum(-1).mean(-1)
+        n_features = x.shape[-1]
+        negative_log_likelihood = (
+            n_features * (0.5 * math.log(2 * math.pi) + model.log_sigma)
+            + square / (2 * (2 * model.log_sigma).exp())
+        )  # fmt: skip
+        divergence = mean.square() + (2 * log_deviation).exp() - 2 * log_deviation - 1
+        kl = 0.5 * divergence.sum(-1).mean(-1)
+        loss = negative_log_likelihood + beta * kl
+        return {"loss": loss, "mse": square / n_features, "kl": kl}, z

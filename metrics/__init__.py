@@ -1,0 +1,1 @@
+"""Scores of a fitted method, and the geometry they stand on."""

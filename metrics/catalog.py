@@ -1,0 +1,173 @@
+"""The metrics by name: frozen descriptions around the plain functions of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from metrics import distances, neighbors
+from metrics.view import NotApplicableError, View
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Scores = float | Mapping[str, float]
+
+K = 10
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score of a fitted method.
+
+    Attributes:
+        name: what tables call it.
+        compute: `compute(view)` gives the headline value, or a mapping from suffix to value with the
+            headline under ''. May raise `NotApplicableError`.
+        better: 'lower' or 'higher'.
+        needs: what a view must have: 'reconstruction', 'decoder', 'labels', 'intrinsic', 'geodesic'.
+        scope: 'cell' for one model; 'seeds' for all report seeds of a configuration together.
+        about: one line: formula, range, source.
+        at_k: for a metric of neighbourhoods, `at_k(view, k)`; `NAME_k20` then asks for k = 20.
+    """
+
+    name: str
+    compute: Callable[[View], Scores]
+    better: Literal["lower", "higher"]
+    needs: frozenset[str] = frozenset()
+    scope: Literal["cell", "seeds"] = "cell"
+    about: str = ""
+    at_k: Callable[[View, int], Scores] | None = None
+
+
+def with_k(metric: Metric, k: int) -> Metric:
+    """The variant of a neighbourhood metric at another k, named with the suffix `_k<k>`.
+
+    Raises:
+        ValueError: the metric has no k.
+    """
+    if metric.at_k is None:
+        raise ValueError(f"{metric.name} does not depend on a number of neighbours")
+    return replace(metric, name=f"{metric.name}_k{k}", compute=_at(metric.at_k, k))
+
+
+def _at(at_k: Callable[[View, int], Scores], k: int) -> Callable[[View], Scores]:
+    return lambda view: at_k(view, k)
+
+
+def _neighbourhood(name: str, at_k: Callable[[View, int], Scores], *needs: str, about: str) -> Metric:
+    return Metric(name, _at(at_k, K), "higher", frozenset(needs), about=about, at_k=at_k)
+
+
+def _knn_accuracy(view: View, k: int) -> float:
+    y = view.data.y
+    if view.split == "train":
+        return neighbors.leave_one_out_accuracy(view.Z, y[view.rows], k)
+    return neighbors.knn_accuracy(view.Z_train, y[view.data.train], view.Z, y[view.rows], k)
+
+
+def _reconstruction_mse(view: View) -> float:
+    return float(np.mean((view.X.astype(np.float64) - view.X_hat) ** 2))
+
+
+def _geodesic_stress(view: View) -> float:
+    i, j = view.pairs
+    exact = view.data.geodesic(view.rows[i], view.rows[j])
+    Z = view.Z.astype(np.float64)
+    return distances.normalised_stress(exact, np.linalg.norm(Z[i] - Z[j], axis=1))
+
+
+def _relaxed_distortion(view: View) -> Scores:
+    import torch
+
+    from metrics.distortion import distortion_of
+    from metrics.geometry import pullback_metric
+
+    with torch.no_grad():
+        mixup = pullback_metric(view.decoders, view.mixup_latent)
+    return {"": float(distortion_of(view.metric_tensor)), "_mixup": float(distortion_of(mixup))}
+
+
+def _conditions(G: Tensor) -> Scores:
+    from metrics.distortion import condition_numbers, rank_deficient
+
+    conditions = condition_numbers(G)
+    return {
+        "": float(conditions.mean()),
+        "_median": float(conditions.quantile(0.5)),
+        "_p95": float(conditions.quantile(0.95)),
+        "_rank_deficient": float(rank_deficient(G).double().mean()),
+    }
+
+
+def _mcn_attached(view: View) -> Scores:
+    import torch
+
+    from metrics.geometry import pullback_metric
+
+    decoder = view.fit_attached()
+    z = torch.as_tensor(view.Z, dtype=torch.float64, device=next(decoder.parameters()).device)
+    with torch.no_grad():
+        return _conditions(pullback_metric(decoder, z))
+
+
+def _metric_variance(view: View) -> float:
+    from metrics.distortion import variance_of
+
+    value = float(variance_of(view.metric_tensor))
+    if np.isnan(value):
+        raise NotApplicableError("the mean metric is singular: the decoder ignores a latent direction")
+    return value
+
+
+reconstruction_mse = Metric(
+    "reconstruction_mse", _reconstruction_mse, "lower", frozenset({"reconstruction"}),
+    about="mean squared error per feature of decode(encode(x)), in squared data units",
+)  # fmt: skip
+knn_preservation = _neighbourhood(
+    "knn_preservation", lambda view, k: view.neighbourhoods(k).knn_preservation,
+    about="Q_NX(k), share of nearest neighbours kept, [0, 1] (Lee and Verleysen 2009)",
+)  # fmt: skip
+trustworthiness = _neighbourhood(
+    "trustworthiness", lambda view, k: view.neighbourhoods(k).trustworthiness,
+    about="are neighbours in the embedding true ones, [0, 1] (Venna and Kaski 2001)",
+)  # fmt: skip
+continuity = _neighbourhood(
+    "continuity", lambda view, k: view.neighbourhoods(k).continuity,
+    about="do true neighbours stay near in the embedding, [0, 1] (Venna and Kaski 2001)",
+)  # fmt: skip
+knn_accuracy = _neighbourhood(
+    "knn_accuracy", _knn_accuracy, "labels",
+    about="majority label of the k nearest training points is right, [0, 1]",
+)  # fmt: skip
+stress = Metric(
+    "stress", lambda view: distances.stress(view.X, view.Z), "lower",
+    about="scale-normalised stress of pairwise distances, [0, 1] (Smelser et al. 2024)",
+)  # fmt: skip
+distance_spearman = Metric(
+    "distance_spearman", lambda view: distances.distance_spearman(view.X, view.Z), "higher",
+    about="rank correlation of pairwise distances, [-1, 1]",
+)  # fmt: skip
+geodesic_stress = Metric(
+    "geodesic_stress", _geodesic_stress, "lower", frozenset({"geodesic"}),
+    about="scale-normalised stress of latent distances against exact manifold geodesics, [0, 1]",
+)  # fmt: skip
+relaxed_distortion = Metric(
+    "relaxed_distortion", _relaxed_distortion, "lower", frozenset({"decoder"}),
+    about="d E[tr G^2] / (E tr G)^2 - 1, 0 for a scaled isometry (Lee et al., ICLR 2022)",
+)  # fmt: skip
+mcn = Metric(
+    "mcn", lambda view: _conditions(view.metric_tensor), "lower", frozenset({"decoder"}),
+    about="mean condition number of the pullback metric, [1, inf) (Lee et al., ICLR 2022)",
+)  # fmt: skip
+mcn_attached = Metric(
+    "mcn_attached", _mcn_attached, "lower",
+    about="mcn of one common decoder refitted to every method's layout, [1, inf)",
+)  # fmt: skip
+metric_variance = Metric(
+    "metric_variance", _metric_variance, "lower", frozenset({"decoder"}),
+    about="spread of the pullback metric over points, 0 where it is constant (Lee et al., ICLR 2022)",
+)  # fmt: skip

@@ -1,0 +1,160 @@
+"""How far a decoder is from an isometry: relaxed distortion, condition number, metric variance.
+
+All are functions of the pullback metric G alone and do not change when the latent space is rotated or
+scaled. Each takes one decoder or a sequence of them (an ensemble: G is then the mean over members). Only
+`relaxed_distortion` can be differentiated; the other two keep no graph, and thereby bounded memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from metrics.geometry import Decoder, as_latent, metric_eigenvalues, pullback_metric, push_forward
+
+# Above this latent dimension d tangents cost more than random probes with their vector-Jacobian products.
+EXACT_UP_TO = 16
+
+
+def relaxed_distortion(decoder: Decoder | Sequence[Decoder], z: Tensor, probes: Tensor | None = None) -> Tensor:
+    """d E[tr G^2] / (E[tr G])^2 - 1 over the points z; IRVAE's regulariser.
+
+    Exact up to 16 latent dimensions; above that, or where probes are given, estimated by
+    `probed_distortion`. Differentiable in z and in the decoder's parameters.
+
+    Args:
+        decoder: maps (..., n, d) to (..., n, n_features).
+        z: latent points (..., n, d).
+        probes: random signs (..., n, k, d), k probes at each point.
+
+    Returns:
+        A scalar (one for each leading index) in [0, inf), lower is better: 0 exactly where G is the same
+        multiple of the identity at all points, a scaled isometry.
+
+    Source: Lee, Yoon, Son and Park, Regularized Autoencoders for Isometric Representation Learning,
+    ICLR 2022, relaxed distortion measure with h(l) = (l - 1)^2.
+    """
+    z = as_latent(z)
+    if isinstance(decoder, Sequence) or (probes is None and z.shape[-1] <= EXACT_UP_TO):
+        return distortion_of(pullback_metric(decoder, z))
+    return probed_distortion(decoder, z, random_signs(z) if probes is None else probes)[0]
+
+
+def distortion_of(G: Tensor) -> Tensor:
+    """`relaxed_distortion` of metrics already at hand, (..., n, d, d) -> (...)."""
+    d = G.shape[-1]
+    # Dividing by the mean trace before squaring keeps large Jacobians from overflowing single precision.
+    trace = G.diagonal(dim1=-2, dim2=-1).sum(-1).mean(-1)
+    relative = G / trace[..., None, None, None]
+    return d * relative.square().sum((-1, -2)).mean(-1) - 1
+
+
+def probed_distortion(decoder: Decoder, z: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]:
+    """`relaxed_distortion` from Rademacher probes v: tr G ~ |Jv|^2, tr G^2 ~ |J^T J v|^2.
+
+    Args:
+        decoder: maps (..., n, d) to (..., n, n_features).
+        z: latent points (..., n, d).
+        probes: random signs (..., n, k, d), k probes at each point, at least 2 for an error.
+
+    Returns:
+        The estimate and its standard error over the probes (delta method), one for each leading index.
+    """
+    Jv = push_forward(decoder, z, probes)[1]
+    # Working in units of the mean stretch keeps the fourth power below from overflowing single precision.
+    unit = Jv.detach().square().sum(-1).mean().sqrt()
+    Jv = Jv / unit
+    Gv = torch.stack([_pull_back(decoder, z, Jv[..., k, :] / unit) for k in range(probes.shape[-2])], dim=-2)
+    trace, trace_of_square = Jv.square().sum(-1).mean(-2), Gv.square().sum(-1).mean(-2)
+    mean, mean_of_square = trace.mean(-1), trace_of_square.mean(-1)
+    estimate = z.shape[-1] * mean_of_square / mean.square() - 1
+    influence = trace_of_square / mean_of_square[..., None] - 2 * trace / mean[..., None]
+    error = (estimate + 1) * influence.std(-1) / probes.shape[-2] ** 0.5
+    return estimate, error.detach()
+
+
+def random_signs(z: Tensor, k: int = 16, seed: int = 0) -> Tensor:
+    """k Rademacher probes at each of the points z (..., n, d) -> (..., n, k, d), the same for equal seeds."""
+    generator = torch.Generator().manual_seed(seed)
+    coins = torch.randint(0, 2, (*z.shape[:-1], k, z.shape[-1]), generator=generator)
+    return (2 * coins - 1).to(z)
+
+
+@torch.no_grad()
+def mean_condition_number(decoder: Decoder | Sequence[Decoder], z: Tensor) -> Tensor:
+    """MCN: mean over points of lambda_max(G) / lambda_min(G), G = J^T J (the square of J's condition number).
+
+    A point whose G is singular to working precision counts as rank-deficient (`rank_deficient`) and enters
+    the mean with 1 / eps, the largest condition number that precision can tell.
+
+    Args:
+        decoder: maps (n, d) to (n, n_features).
+        z: latent points (n, d).
+
+    Returns:
+        A scalar in [1, 1 / eps], lower is better: 1 where the decoder stretches all directions alike.
+
+    Source: Lee et al., ICLR 2022, mean condition number.
+    """
+    return condition_numbers(pullback_metric(decoder, z)).mean()
+
+
+def condition_numbers(G: Tensor) -> Tensor:
+    """lambda_max / lambda_min of metrics (..., d, d) -> (...), at most 1 / eps."""
+    eigenvalues = metric_eigenvalues(G)
+    largest = eigenvalues[..., -1]
+    floor = (torch.finfo(G.dtype).eps * largest).clamp_min(torch.finfo(G.dtype).tiny)
+    condition = largest.clamp_min(floor) / torch.maximum(eigenvalues[..., 0], floor)
+    return torch.where(rank_deficient(G), 1 / torch.finfo(G.dtype).eps, condition)
+
+
+def rank_deficient(G: Tensor) -> Tensor:
+    """Whether metrics (..., d, d) are singular to working precision -> boolean (...)."""
+    eigenvalues = metric_eigenvalues(G)
+    threshold = G.shape[-1] * torch.finfo(G.dtype).eps * eigenvalues[..., -1]
+    return eigenvalues[..., 0] <= threshold
+
+
+@torch.no_grad()
+def metric_variance(decoder: Decoder | Sequence[Decoder], z: Tensor) -> Tensor:
+    """Spread of the metric over points: mean of sum_k log^2 lambda_k, generalised eigenvalues of (G_i, mean G).
+
+    The squared affine-invariant distance to the mean metric; it does not change under any linear change of
+    latent coordinates.
+
+    Args:
+        decoder: maps (n, d) to (n, n_features).
+        z: latent points (n, d).
+
+    Returns:
+        A scalar in [0, inf), lower is better: 0 where G is the same at all points. NaN where even the mean
+        metric is singular.
+
+    Source: Lee et al., ICLR 2022, variance of the Riemannian metric, with generalised eigenvalues in place
+    of the published singular values, which are not invariant.
+    """
+    return variance_of(pullback_metric(decoder, z))
+
+
+def variance_of(G: Tensor) -> Tensor:
+    """`metric_variance` of metrics already at hand, (n, d, d) -> scalar."""
+    mean = G.mean(-3)
+    factor, failed = torch.linalg.cholesky_ex(mean)
+    if bool(failed) or bool(rank_deficient(mean)):
+        return torch.full((), torch.nan, dtype=G.dtype, device=G.device)
+    half = torch.linalg.solve_triangular(factor, G, upper=False)
+    relative = torch.linalg.solve_triangular(factor, half.transpose(-1, -2), upper=False)
+    eigenvalues = torch.linalg.eigvalsh(relative).clamp_min(torch.finfo(G.dtype).eps)
+    return eigenvalues.log().square().sum(-1).mean(-1)
+
+
+def _pull_back(decoder: Decoder, z: Tensor, cotangent: Tensor) -> Tensor:
+    """J^T cotangent, differentiable when gradients are enabled."""
+    keep_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        at = z if z.requires_grad else z.detach().requires_grad_()
+        value = decoder(at)
+        (pulled,) = torch.autograd.grad(value, at, cotangent, create_graph=keep_graph)
+    return pulled

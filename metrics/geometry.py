@@ -1,0 +1,154 @@
+"""First-order geometry of a decoder: Jacobian, pullback metric, and its spectrum.
+
+A decoder is any callable on tensors (n, d) -> (n, n_features). Torch modules made of known layers take the
+fast path: one forward pass that carries the value and all tangents together. Any other callable goes
+through `torch.func`. Leading axes are free: a stack of S decoders maps (S, n, d) to (S, n, n_features).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Decoder = Callable[[Tensor], Tensor]
+
+# Jacobians are formed for so many output numbers at a time when no gradient is wanted: 32 MB in float64.
+_CHUNK_ELEMENTS = 4_000_000
+
+
+def jacobian(decoder: Decoder, z: Tensor) -> Tensor:
+    """Jacobians df/dz of a decoder.
+
+    Args:
+        decoder: maps (..., n, d) to (..., n, n_features).
+        z: latent points (..., n, d).
+
+    Returns:
+        (..., n, n_features, d), differentiable in z and in the decoder's parameters.
+    """
+    z = as_latent(z)
+    basis = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device).expand(*z.shape, z.shape[-1])
+    return push_forward(decoder, z, basis)[1].transpose(-1, -2)
+
+
+def pullback_metric(decoder: Decoder | Sequence[Decoder], z: Tensor) -> Tensor:
+    """The metric G = J^T J that a decoder pulls back to the latent space.
+
+    For an ensemble (a sequence of decoders) the mean of its members' metrics. Without gradients the points
+    are taken in chunks, so that no Jacobian of all points is ever held.
+
+    Args:
+        decoder: maps (..., n, d) to (..., n, n_features), or a sequence of such.
+        z: latent points (..., n, d).
+
+    Returns:
+        (..., n, d, d), symmetric and positive semi-definite, in squared data units per squared latent unit.
+    """
+    z = as_latent(z)
+    if isinstance(decoder, Sequence):
+        return torch.stack([pullback_metric(member, z) for member in decoder]).mean(0)
+    if torch.is_grad_enabled():
+        return _gram(jacobian(decoder, z))
+    probe = decoder(z[..., :1, :])
+    rows = max(1, _CHUNK_ELEMENTS // (probe.numel() * z.shape[-1]))
+    return torch.cat([_gram(jacobian(decoder, part)) for part in z.split(rows, dim=-2)], dim=-3)
+
+
+def push_forward(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+    """Value and directional derivatives of a decoder in one forward pass.
+
+    Args:
+        decoder: maps (..., n, d) to (..., n, n_features).
+        z: latent points (..., n, d).
+        tangents: t directions at each point (..., n, t, d).
+
+    Returns:
+        f(z) (..., n, n_features) and J(z) tangents (..., n, t, n_features).
+    """
+    if isinstance(decoder, nn.Sequential):
+        for layer in decoder:
+            z, tangents = push_forward(layer, z, tangents)
+        return z, tangents
+    if isinstance(decoder, nn.Linear):
+        return decoder(z), functional.linear(tangents, decoder.weight)
+    own = getattr(decoder, "push_forward", None)
+    if own is not None:
+        value, pushed = own(z, tangents)
+        return value, pushed
+    derivative = _DERIVATIVES.get(type(decoder))
+    if derivative is not None:
+        value, slope = derivative(decoder, z)
+        return value, tangents * slope.unsqueeze(-2)
+    return _push_forward_by_autodiff(decoder, z, tangents)
+
+
+def metric_eigenvalues(G: Tensor) -> Tensor:
+    """Eigenvalues of metrics (..., d, d), ascending and never negative (..., d)."""
+    return torch.linalg.eigvalsh(G).clamp_min(0.0)
+
+
+def as_latent(z: Any) -> Tensor:
+    """Latent points as a floating-point tensor; arrays are accepted."""
+    z = torch.as_tensor(z)
+    return z if z.is_floating_point() else z.to(torch.get_default_dtype())
+
+
+def _gram(J: Tensor) -> Tensor:
+    return J.transpose(-1, -2) @ J
+
+
+def _push_forward_by_autodiff(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+    def along(direction: Tensor) -> tuple[Tensor, Tensor]:
+        value, pushed, *_ = torch.func.jvp(decoder, (z,), (direction,))
+        return value, pushed
+
+    values, pushed = torch.func.vmap(along, randomness="same")(tangents.movedim(-2, 0))
+    return values[0], pushed.movedim(0, -2)
+
+
+def _silu(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    gate = torch.sigmoid(x)
+    value = x * gate
+    return value, gate + value * (1 - gate)
+
+
+def _relu(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.relu(x), (x > 0).to(x.dtype)
+
+
+def _elu(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    value = functional.elu(x, layer.alpha)
+    return value, torch.where(x > 0, torch.ones_like(x), value + layer.alpha)
+
+
+def _tanh(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.tanh(x)
+    return value, 1 - value.square()
+
+
+def _sigmoid(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.sigmoid(x)
+    return value, value * (1 - value)
+
+
+def _softplus(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    return functional.softplus(x, layer.beta, layer.threshold), torch.sigmoid(layer.beta * x)
+
+
+def _identity(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    return x, torch.ones_like(x)
+
+
+_DERIVATIVES: dict[type, Callable[[Any, Tensor], tuple[Tensor, Tensor]]] = {
+    nn.SiLU: _silu,
+    nn.ReLU: _relu,
+    nn.ELU: _elu,
+    nn.Tanh: _tanh,
+    nn.Sigmoid: _sigmoid,
+    nn.Softplus: _softplus,
+    nn.Identity: _identity,
+}

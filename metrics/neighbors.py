@@ -1,0 +1,216 @@
+"""Whether neighbourhoods survive: rank-based scores of an embedding.
+
+Ranks are exact: ties go to the smaller row number, a point is never its own neighbour (by row number, so
+that duplicates stay neighbours of each other). Memory is a block of rows, never n x n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+Array = np.ndarray
+
+_BLOCK_ELEMENTS = 4_000_000
+
+
+class NeighbourhoodScores(NamedTuple):
+    """The three scores of one pass over the data; see the function of each name."""
+
+    knn_preservation: float
+    trustworthiness: float
+    continuity: float
+
+
+def knn_preservation(X: Array, Z: Array, k: int = 10) -> float:
+    """Q_NX(k): share of the k nearest neighbours in X that are among the k nearest in Z.
+
+    Args:
+        X: points (n, n_features). Z: their embedding (n, d). k: neighbours, below n.
+
+    Returns:
+        In [0, 1], higher is better; k / (n - 1) is expected of a random embedding.
+
+    Source: Lee and Verleysen 2009, Neurocomputing 72.
+    """
+    return neighbourhood_scores(X, Z, k).knn_preservation
+
+
+def trustworthiness(X: Array, Z: Array, k: int = 10) -> float:
+    """Penalises neighbours in Z that are far in X: 1 - 2/(nk(2n-3k-1)) sum max(0, rank in X - k).
+
+    Args:
+        X: points (n, n_features). Z: their embedding (n, d). k: neighbours, below n / 2.
+
+    Returns:
+        In [0, 1], higher is better; about 0.5 is expected of a random embedding.
+
+    Source: Venna and Kaski 2001, ICANN.
+    """
+    return neighbourhood_scores(X, Z, k).trustworthiness
+
+
+def continuity(X: Array, Z: Array, k: int = 10) -> float:
+    """Penalises neighbours in X that are far in Z: `trustworthiness` with X and Z exchanged.
+
+    Source: Venna and Kaski 2001, ICANN.
+    """
+    return neighbourhood_scores(X, Z, k).continuity
+
+
+def neighbourhood_scores(X: Array, Z: Array, k: int = 10) -> NeighbourhoodScores:
+    """All three scores of one k from a single pass over the distances.
+
+    Raises:
+        ValueError: X and Z differ in length, hold values that are not finite, or k is not in [1, n / 2).
+    """
+    X, Z = _points(X), _points(Z)
+    n = len(X)
+    if len(Z) != n:
+        raise ValueError(f"X and Z need the same number of rows, got {n} and {len(Z)}")
+    if not 1 <= k < n / 2:
+        raise ValueError(f"k must lie between 1 and n / 2 = {n / 2:g}, got {k}")
+    shared = intrusions = extrusions = 0
+    for rows, d_x, d_z in zip(*_blocks(X, Z), strict=True):
+        common, far_in_x, far_in_z = _rank_penalties(d_x, d_z, rows.start, k)
+        shared, intrusions, extrusions = shared + common, intrusions + far_in_x, extrusions + far_in_z
+    scale = 2.0 / (n * k * (2 * n - 3 * k - 1))
+    return NeighbourhoodScores(shared / (n * k), 1 - scale * intrusions, 1 - scale * extrusions)
+
+
+def nearest_neighbours(X: Array, k: int) -> Array:
+    """Row numbers (n, k) of the k nearest other points, nearest first, ties by row number."""
+    X = _points(X)
+    found = np.empty((len(X), k), dtype=np.int64)
+    for rows, d_x in zip(*_blocks(X), strict=True):
+        _fill_nearest(d_x, rows.start, found[rows])
+    return found
+
+
+def knn_accuracy(Z_train: Array, y_train: Array, Z: Array, y: Array, k: int = 10) -> float:
+    """Share of points whose label is the majority label of their k nearest training points.
+
+    Ties between labels go to the smaller label, as in scikit-learn.
+
+    Args:
+        Z_train: latent training points (n, d) with labels y_train (n,).
+        Z: latent points to classify (m, d) with labels y (m,).
+
+    Returns:
+        In [0, 1], higher is better.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return float(KNeighborsClassifier(n_neighbors=k).fit(Z_train, y_train).score(Z, y))
+
+
+def leave_one_out_accuracy(Z: Array, y: Array, k: int = 10) -> float:
+    """`knn_accuracy` of each point against all others, for embeddings that cannot take new points."""
+    labels = y[nearest_neighbours(Z, k)]
+    classes = np.unique(y)
+    votes = (labels[:, :, None] == classes).sum(axis=1)
+    return float(np.mean(classes[votes.argmax(axis=1)] == y))
+
+
+def warm_up() -> None:
+    """Compile the kernels, so that no score is charged for it."""
+    points = np.arange(16.0).reshape(8, 2)
+    neighbourhood_scores(points, points, 2)
+    nearest_neighbours(points, 2)
+
+
+def _points(values: Array) -> Array:
+    points = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(points).all():
+        raise ValueError("points must be finite")
+    # Shifting by a multiple of a power of two removes a large offset, which would cancel in the products
+    # below, and keeps values on a binary grid exact, so that their ties remain ties.
+    spread = np.abs(points - points.mean(axis=0)).max(initial=0.0)
+    if spread == 0:
+        return np.zeros_like(points)
+    grid = 2.0 ** np.floor(np.log2(spread))
+    return points - np.round(points.mean(axis=0) / grid) * grid
+
+
+def _blocks(*clouds: Array) -> tuple[Iterator[slice] | Iterator[Array], ...]:
+    """Row slices, and for each cloud of n points the squared distances (rows, n) of those rows."""
+    n = len(clouds[0])
+    size = max(1, _BLOCK_ELEMENTS // n)
+    slices = [slice(start, min(start + size, n)) for start in range(0, n, size)]
+    return iter(slices), *(_distances(cloud, slices) for cloud in clouds)
+
+
+def _distances(cloud: Array, slices: list[slice]) -> Iterator[Array]:
+    norms = np.einsum("ij,ij->i", cloud, cloud)
+    for rows in slices:
+        squared = cloud[rows] @ cloud.T
+        squared *= -2
+        squared += norms
+        squared += norms[rows, None]
+        yield squared
+
+
+@njit(cache=True)
+def _nearest(distances: Array, itself: int, k: int) -> Array:  # pragma: no cover - compiled
+    """Row numbers of the k smallest distances by insertion, ties by row number."""
+    best = np.full(k, np.inf)
+    rows = np.full(k, -1)
+    for j in range(distances.size):
+        d = distances[j]
+        if j == itself or d >= best[k - 1]:
+            continue
+        place = k - 1
+        while place > 0 and best[place - 1] > d:
+            best[place] = best[place - 1]
+            rows[place] = rows[place - 1]
+            place -= 1
+        best[place] = d
+        rows[place] = j
+    return rows
+
+
+@njit(cache=True)
+def _excess_rank(distances: Array, itself: int, neighbours: Array) -> int:  # pragma: no cover - compiled
+    """Sum over the neighbours of max(0, rank - k), their ranks being counted in these distances."""
+    k = neighbours.size
+    rows = np.sort(neighbours)
+    rows = rows[np.argsort(distances[rows], kind="mergesort")]
+    thresholds = distances[rows]
+    before = np.zeros(k, dtype=np.int64)
+    for other in range(distances.size):
+        d = distances[other]
+        if d > thresholds[k - 1] or other == itself:
+            continue
+        low, high = 0, k
+        while low < high:
+            middle = (low + high) // 2
+            if d < thresholds[middle] or (d == thresholds[middle] and other < rows[middle]):
+                high = middle
+            else:
+                low = middle + 1
+        if low < k:
+            before[low] += 1
+    return np.sum(np.maximum(0, 1 + np.cumsum(before) - k))
+
+
+@njit(cache=True)
+def _rank_penalties(d_x: Array, d_z: Array, start: int, k: int) -> tuple:  # pragma: no cover - compiled
+    shared = intrusions = extrusions = 0
+    for row in range(d_x.shape[0]):
+        itself = start + row
+        in_x = _nearest(d_x[row], itself, k)
+        in_z = _nearest(d_z[row], itself, k)
+        for j in in_x:
+            shared += np.sum(in_z == j)
+        intrusions += _excess_rank(d_x[row], itself, in_z)
+        extrusions += _excess_rank(d_z[row], itself, in_x)
+    return shared, intrusions, extrusions
+
+
+@njit(cache=True)
+def _fill_nearest(distances: Array, start: int, out: Array) -> None:  # pragma: no cover - compiled
+    for row in range(distances.shape[0]):
+        out[row] = _nearest(distances[row], start + row, out.shape[1])

@@ -1,0 +1,136 @@
+"""Figures: embeddings in small multiples with equidistant ellipses, and quality against time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from reports.leaderboard import Board
+
+Array = np.ndarray
+
+# An ellipse of average size spans this share of a panel.
+_ELLIPSE_SHARE = 0.05
+_DPI = 110
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Latent points (n, 2) with a colour each, and the pullback metric (m, 2, 2) at some of them (m,)."""
+
+    Z: Array
+    colour: Array | None
+    rows: Array | None
+    G: Array | None
+
+
+def read_embedding(folder: Path) -> Embedding | None:
+    """The picture data of a saved model; None where there is none or it is not two-dimensional."""
+    try:
+        arrays = load_file(folder / "model.safetensors")
+    except (OSError, SafetensorError):
+        return None
+    Z = arrays.get("Z.scored")
+    if Z is None or Z.ndim != 2 or Z.shape[1] != 2:
+        return None
+    return Embedding(Z, arrays.get("colour"), arrays.get("ellipse.rows"), arrays.get("ellipse.G"))
+
+
+def embeddings(panels: Mapping[str, Embedding], title: str) -> Figure:
+    """Small multiples: one panel for each method, points in their colours, equidistant ellipses."""
+    columns = min(4, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(3.2 * columns, 3.3 * rows + 0.4), layout="constrained")
+    figure.suptitle(title)
+    for position, (name, embedding) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(rows, columns, position, title=name)
+        _scatter(axes, embedding)
+    return figure
+
+
+def equidistant_ellipses(centres: Array, G: Array, radius: float) -> list[Ellipse]:
+    """The curves {z : (z - c)^T G (z - c) = radius^2}: what has one distance from c to first order.
+
+    Args:
+        centres: (m, 2). G: (m, 2, 2). radius: the one radius of the whole plot, in data units.
+    """
+    found = []
+    for centre, metric in zip(centres, G, strict=True):
+        eigenvalues, vectors = np.linalg.eigh(metric)
+        if eigenvalues[0] <= 0:
+            continue
+        angle = np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0]))
+        width, height = 2 * radius / np.sqrt(eigenvalues)
+        found.append(Ellipse((centre[0], centre[1]), width, height, angle=angle))
+    return found
+
+
+def common_radius(Z: Array, G: Array) -> float:
+    """One radius for a plot, such that its median ellipse spans a small share of the points' extent."""
+    extent = float(np.ptp(Z, axis=0).max())
+    stretch = np.sqrt(np.sqrt(np.clip(np.linalg.det(G), 0, None)))
+    return _ELLIPSE_SHARE * extent * float(np.median(stretch)) / 2
+
+
+def quality_against_time(boards: Sequence[Board], metrics: Sequence[str]) -> Figure:
+    """One panel for each data set and metric: mean score with its interval against seconds of fitting."""
+    metrics = [name for name in metrics if any(name in board.metrics for board in boards)]
+    figure = Figure(figsize=(4.2 * len(metrics), 3.2 * len(boards) + 0.3), layout="constrained")
+    for r, board in enumerate(boards):
+        for c, name in enumerate(metrics):
+            axes = figure.add_subplot(len(boards), len(metrics), r * len(metrics) + c + 1)
+            _points(axes, board, name)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, without the date, so that equal figures are equal files."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+
+
+def _scatter(axes, embedding: Embedding) -> None:  # type: ignore[no-untyped-def]
+    Z = embedding.Z
+    discrete = embedding.colour is not None and len(np.unique(embedding.colour)) <= 10
+    axes.scatter(Z[:, 0], Z[:, 1], c=embedding.colour, s=6, cmap="tab10" if discrete else "viridis", linewidths=0)
+    if embedding.G is not None and embedding.rows is not None and len(embedding.G):
+        radius = common_radius(Z, embedding.G)
+        ellipses = equidistant_ellipses(Z[embedding.rows], embedding.G, radius)
+        axes.add_collection(PatchCollection(ellipses, facecolor="none", edgecolor="black", alpha=0.45, linewidths=0.8))
+    centre, half = (Z.min(axis=0) + Z.max(axis=0)) / 2, 0.56 * max(float(np.ptp(Z, axis=0).max()), 1e-12)
+    axes.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - half, centre[1] + half))
+    axes.set(xticks=[], yticks=[], aspect="equal")
+
+
+def _points(axes, board: Board, name: str) -> None:  # type: ignore[no-untyped-def]
+    for row in board.rows:
+        entry = row.entries.get(name)
+        if entry is None or entry.estimate is None or row.seconds is None:
+            continue
+        found = entry.estimate
+        spread = None
+        if found.low is not None and found.high is not None:
+            spread = [[found.mean - found.low], [found.high - found.mean]]
+        seconds = max(row.seconds, 1e-3)
+        hollow = row.decoder == "attached"
+        axes.errorbar(seconds, found.mean, yerr=spread, fmt="o", mfc="white" if hollow else None, capsize=3)
+        axes.annotate(row.method, (seconds, found.mean), textcoords="offset points", xytext=(5, 4), fontsize=8)
+    arrow = "↓" if board.better.get(name) == "lower" else "↑"
+    axes.set(
+        xscale="log",
+        xlabel="seconds of fitting (hollow: attached decoder)",
+        ylabel=f"{name} {arrow}",
+        title=board.dataset,
+    )
+    axes.margins(x=0.2, y=0.15)

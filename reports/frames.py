@@ -1,0 +1,81 @@
+"""The results frame: tidy, one row per cell and metric, with the columns that results.parquet has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+# Nullable types, so that a missing value is missing and not NaN, and a seed stays an integer.
+COLUMNS = {
+    "suite": "string", "phase": "string", "dataset": "string", "method": "string", "params": "string",
+    "config_id": "string", "cell_id": "string", "seed": "Int64", "n_seeds": "Int64", "split": "string",
+    "metric": "string", "value": "Float64", "better": "string", "status": "string", "reason": "string",
+    "decoder": "string", "fit_seconds": "Float64", "decoder_seconds": "Float64", "score_seconds": "Float64",
+    "stack_size": "Int64", "peak_memory_mb": "Float64", "device": "string", "git_sha": "string",
+    "git_dirty": "boolean", "started_at": "string",
+}  # fmt: skip
+
+_ORDER = ["phase", "dataset", "method", "config_id", "seed", "metric"]
+
+
+class FrameError(ValueError):
+    """A file is not a results frame."""
+
+
+def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """The frame of these rows, in an order that does not depend on theirs."""
+    frame = pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(COLUMNS)
+    return frame.sort_values(_ORDER, kind="stable", ignore_index=True)
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write results.parquet, replacing an earlier one in one step."""
+    partial = path.with_name(path.name + ".partial")
+    frame.to_parquet(partial, index=False)
+    partial.replace(path)
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read a results frame, also one that another program wrote.
+
+    Raises:
+        FrameError: it is no parquet file, or a column is missing or of another type.
+    """
+    try:
+        frame = pd.read_parquet(path)
+    except Exception as error:
+        raise FrameError(f"{path}: not a readable parquet file: {error}") from error
+    needed = ["dataset", "method", "metric", "value"]
+    absent = [name for name in needed if name not in frame.columns]
+    if absent:
+        raise FrameError(f"{path}: column {absent[0]!r} is missing; needed are {', '.join(needed)}")
+    assumed = {
+        "phase": "final",
+        "status": "ok",
+        "decoder": "none",
+        "split": "test",
+        "better": "lower",
+        "suite": path.stem,
+    }
+    for name in COLUMNS:
+        if name not in frame.columns:
+            frame[name] = assumed.get(name, pd.NA)
+    try:
+        return frame[list(COLUMNS)].astype(COLUMNS)
+    except (TypeError, ValueError) as error:
+        raise FrameError(f"{path}: {error}") from error
+
+
+def final_values(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the final phase that carry a value."""
+    return frame[(frame["phase"] == "final") & frame["value"].notna()]
+
+
+def in_order(found: Iterable[str], wanted: Iterable[str] = ()) -> list[str]:
+    """The names that occur, those wanted first and in that order."""
+    present = list(dict.fromkeys(found))
+    first = [name for name in wanted if name in present]
+    return first + sorted(name for name in present if name not in first)

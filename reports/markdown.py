@@ -1,0 +1,152 @@
+"""report.md: what was found, how sure it is, and what made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from reports.frames import in_order
+from reports.leaderboard import Board
+
+_MARKS = {"ok": "ok", "pruned": "pruned"}
+
+
+def report(
+    frame: pd.DataFrame,
+    boards: Sequence[Board],
+    figures: Mapping[str, str],
+    runs: Sequence[Mapping[str, Any]],
+    selections: Sequence[Mapping[str, Any]],
+) -> str:
+    """The whole report.
+
+    Args:
+        figures: title -> path relative to the report.
+        runs, selections: entries of the ledger; empty for a foreign frame.
+    """
+    name = runs[-1]["suite"] if runs else (str(frame["suite"].iloc[0]) if len(frame) else "empty")
+    parts = [f"# {name}", _summary(frame), "## Status", status_matrix(frame)]
+    failures = _failures(frame)
+    if failures:
+        parts += ["### What failed", failures]
+    parts += ["## Leaderboards", _LEGEND]
+    for board in boards:
+        parts += [f"### {board.dataset}", leaderboard(board)]
+    for title, path in figures.items():
+        parts += [f"## {title}", f"![{title}]({path})"]
+    if selections:
+        parts += ["## Reported configurations", _selections(selections)]
+    if runs:
+        parts += ["## How this was made", _provenance(runs)]
+    return "\n\n".join(parts) + "\n"
+
+
+_LEGEND = (
+    "Mean over report seeds on held-out test points, with the 95 % bootstrap interval over seeds. Bold: no method in "
+    "the same ranking has a better interval. Scores of the decoder are ranked among native and among attached "
+    "decoders separately: an attached decoder was fitted to the finished embedding, so that its scores say how well "
+    "the layout *can* be decoded. `n/a`: the method or the data cannot have that score. "
+    "Split `train`: the method cannot encode new points."
+)
+
+
+def leaderboard(board: Board) -> str:
+    """One data set's table in markdown."""
+    arrows = {name: "↓" if board.better[name] == "lower" else "↑" for name in board.metrics}
+    header = ["method", "decoder", *(f"{name} {arrows[name]}" for name in board.metrics), "fit s", "seeds"]
+    lines = [header, ["---"] * len(header)]
+    for row in board.rows:
+        entries = [row.entries[name] for name in board.metrics]
+        cells = [f"**{entry.text()}**" if entry.best else entry.text() for entry in entries]
+        mark = " (train)" if row.split == "train" else ""
+        seconds = "–" if row.seconds is None else f"{row.seconds:.1f}"
+        lines.append([row.method + mark, row.decoder, *cells, seconds, str(row.n_seeds)])
+    return _table(lines)
+
+
+def status_matrix(frame: pd.DataFrame) -> str:
+    """Methods by data sets: how many cells ended with which status."""
+    if frame.empty:
+        return "No cell has been run."
+    cells = _cell_statuses(frame)
+    datasets = in_order(cells["dataset"])
+    lines = [["method", *datasets], ["---"] * (len(datasets) + 1)]
+    for method in in_order(cells["method"]):
+        counts = []
+        for dataset in datasets:
+            here = cells[(cells["method"] == method) & (cells["dataset"] == dataset)]["cell_status"].value_counts()
+            counts.append(", ".join(f"{n} {status}" for status, n in sorted(here.items())) or "–")
+        lines.append([method, *counts])
+    return _table(lines)
+
+
+def _cell_statuses(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row for each cell: its own status where it failed, else 'ok'; a failed metric shows as such."""
+    cells = frame.copy()
+    cells["cell_status"] = ["ok" if status in ("ok", "n/a") else str(status) for status in cells["status"].fillna("ok")]
+    worst = cells.sort_values("cell_status", key=lambda column: column == "ok", kind="stable")
+    return worst.drop_duplicates("cell_id")
+
+
+def _failures(frame: pd.DataFrame) -> str:
+    cells = _cell_statuses(frame)
+    bad = cells[~cells["cell_status"].isin(["ok", "pruned"])]
+    lines = [
+        f"- {row.method} on {row.dataset}, {row.phase}, seed {row.seed}: **{row.status}** {_one_line(row.reason)}"
+        for row in bad.itertuples()
+    ]
+    return "\n".join(lines)
+
+
+def _summary(frame: pd.DataFrame) -> str:
+    if frame.empty:
+        return "The ledger holds no results."
+    cells = _cell_statuses(frame)
+    final = cells[cells["phase"] == "final"]
+    bad = int((~cells["cell_status"].isin(["ok", "pruned"])).sum())
+    return (
+        f"{final['method'].nunique()} methods on {final['dataset'].nunique()} data sets, "
+        f"{final['seed'].nunique()} report seeds: {len(final)} reported models, "
+        f"{len(cells) - len(final)} models for tuning; {bad} failed."
+    )
+
+
+def _selections(selections: Sequence[Mapping[str, Any]]) -> str:
+    lines = [["data set", "method", "chosen by", "on tuning seeds", "parameters"], ["---"] * 5]
+    for choice in selections:
+        objective = "–" if choice.get("objective") is None else f"{choice['objective']:.4g}"
+        params = json.dumps(choice["params"], sort_keys=True).replace("|", "\\|")
+        lines.append([choice["dataset"], choice["method"], _one_line(choice["note"]), objective, f"`{params}`"])
+    return _table(lines)
+
+
+def _provenance(runs: Sequence[Mapping[str, Any]]) -> str:
+    last = runs[-1]
+    commits = in_order(_commit(run) for run in runs)
+    versions = ", ".join(f"{name} {number}" for name, number in last["versions"].items())
+    hardware = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in last["hardware"].items())
+    data = "\n".join(f"  - {name}: `{content}`" for name, content in last["data"].items())
+    return (
+        f"- Command: `{last['command']}`\n- Started: {last['started_at']} (run {len(runs)} of this folder)\n"
+        f"- Workers: {last['n_workers']} processes, {last['threads']} threads each; device {last['device']}\n"
+        f"- Commit: {', '.join(commits)}\n- Hardware: {hardware}\n"
+        f"- Versions: {versions}\n- Data, by content hash:\n{data}\n\n"
+        "<details><summary>bench.toml of the last run</summary>\n\n"
+        f"```toml\n{last['config'].strip()}\n```\n\n</details>"
+    )
+
+
+def _commit(run: Mapping[str, Any]) -> str:
+    sha = run["git_sha"] or "no repository"
+    return f"`{sha}`" + (" with uncommitted changes" if run["git_dirty"] else "")
+
+
+def _one_line(text: Any) -> str:
+    return str(text).partition("\n")[0].replace("|", "\\|")
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

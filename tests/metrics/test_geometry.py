@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from metrics.geometry import jacobian, pullback_metric, push_forward
+
+torch_double = torch.float64
+ACTIVATIONS = [
+    nn.SiLU(),
+    nn.ReLU(),
+    nn.ELU(alpha=0.7),
+    nn.Tanh(),
+    nn.Sigmoid(),
+    nn.Softplus(beta=2.0),
+    nn.Identity(),
+    nn.GELU(),
+]
+
+
+def network(activation: nn.Module, d: int = 3, n_features: int = 7) -> nn.Sequential:
+    generator = torch.Generator().manual_seed(0)
+    layers = nn.Sequential(
+        nn.Linear(d, 16), activation, nn.Linear(16, 16), activation, nn.Linear(16, n_features)
+    ).double()
+    with torch.no_grad():
+        for parameter in layers.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch_double) / 3)
+    return layers
+
+
+def points(n: int = 11, d: int = 3) -> torch.Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(1), dtype=torch_double)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: type(a).__name__)
+def test_jacobian_agrees_with_reverse_mode_autodiff(activation):
+    decoder, z = network(activation), points()
+    expected = torch.func.vmap(torch.func.jacrev(decoder))(z)
+    torch.testing.assert_close(jacobian(decoder, z), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_any_callable_is_a_decoder():
+    z = points(5, 2)
+
+    def sphere(z):
+        theta, phi = z[:, 0], z[:, 1]
+        return torch.stack([theta.sin() * phi.cos(), theta.sin() * phi.sin(), theta.cos()], dim=1)
+
+    G = pullback_metric(sphere, z)
+    expected = torch.diag_embed(torch.stack([torch.ones(5, dtype=torch_double), z[:, 0].sin() ** 2], dim=1))
+    torch.testing.assert_close(G, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_pullback_metric_in_chunks_equals_the_whole(monkeypatch):
+    decoder, z = network(nn.SiLU()), points(50)
+    whole = pullback_metric(decoder, z)
+    monkeypatch.setattr("metrics.geometry._CHUNK_ELEMENTS", 100)
+    with torch.no_grad():
+        torch.testing.assert_close(pullback_metric(decoder, z), whole)
+
+
+def test_an_ensembles_metric_is_the_mean():
+    a, b = network(nn.SiLU()), network(nn.Tanh())
+    z = points()
+    torch.testing.assert_close(pullback_metric([a, b], z), (pullback_metric(a, z) + pullback_metric(b, z)) / 2)
+
+
+def test_gradients_flow_to_parameters_and_points():
+    decoder, z = network(nn.SiLU()), points().requires_grad_()
+    value, tangents = push_forward(decoder, z, torch.ones(11, 1, 3, dtype=torch_double))
+    (value.sum() + tangents.square().sum()).backward()
+    assert z.grad is not None and z.grad.abs().sum() > 0
+    assert all(p.grad is not None for p in decoder.parameters())
+
+
+def test_a_stack_of_decoders_is_its_members():
+    from methods.networks import member, stacked_mlp
+
+    generators = [torch.Generator().manual_seed(s) for s in range(3)]
+    stack = stacked_mlp([2, 8, 5], "silu", generators)
+    z = torch.randn(3, 6, 2, generator=torch.Generator().manual_seed(5))
+    G = pullback_metric(stack, z)
+    assert G.shape == (3, 6, 2, 2)
+    for s in range(3):
+        torch.testing.assert_close(G[s], pullback_metric(nn.Sequential(*member(stack, s)), z[s]))
