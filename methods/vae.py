@@ -15,6 +15,8 @@ from methods.networks import Activation, FirstColumns, Output, member, output_la
 from methods.streams import Streams
 from methods.training import Problem, Terms
 
+# The likelihood's smallest scale, in network units.
+_SIGMA_FLOOR = 1e-3
 # exp of the encoder's log-deviation overflows single precision long before such a value means anything.
 _LOG_DEVIATION_BOUND = 10.0
 
@@ -24,7 +26,7 @@ class VAE(NetworkMethod):
 
     Minimises the batch mean of -log N(x; f(z), sigma^2 I) + beta KL(q(z|x) | N(0, I)), both summed over
     their dimensions, z sampled once. `encode` is the posterior mean, `decode` the likelihood's mean. The
-    published code lets sigma become negative; here log sigma is the parameter.
+    published code learns sigma itself and lets it become negative; here sigma^2 has a positive floor.
 
     Args:
         beta: weight of the KL term.
@@ -93,7 +95,12 @@ class _StackedVAE(nn.Module):
         self.encoder = stacked_mlp([n_features, *hidden, 2 * d], method.activation, generators)
         self.decoder = stacked_mlp([d, *hidden[::-1], n_features], method.activation, generators)
         self.decoder.extend(output_layer(method.output))
-        self.log_sigma = nn.Parameter(torch.zeros(len(generators)))
+        self.raw_sigma = nn.Parameter(torch.ones(len(generators)))
+
+    @property
+    def log_sigma(self) -> Tensor:
+        """log sigma (S,), sigma^2 = raw^2 + floor^2: positive for any raw, and as fast to learn as raw itself."""
+        return 0.5 * (self.raw_sigma.square() + _SIGMA_FLOOR**2).log()
 
 
 class EvidenceBound:

@@ -1,0 +1,160 @@
+"""The stacked loop: a model in a stack is the model alone, whatever happens to the others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from methods.attached import fit_decoders
+from methods.autoencoder import Autoencoder
+from methods.base import DivergedError
+from methods.irvae import IRVAE
+from methods.streams import Streams
+from methods.training import Adam, FlatParameters
+from methods.vae import VAE
+
+METHODS = [Autoencoder, VAE, IRVAE]
+
+
+@pytest.fixture
+def double_precision():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def data(n: int = 100, d: int = 6) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.tanh(rng.normal(size=(n, 2)) @ rng.normal(size=(2, d))).astype(np.float32)
+
+
+def parameters(method) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for part in (method.encoder_, method.decoder_) for p in part.parameters()])
+
+
+@pytest.mark.parametrize("component", METHODS)
+def test_each_member_of_a_stack_equals_the_same_seed_alone(component, double_precision):
+    X, X_val = data(), data(30)
+    settings = dict(hidden=[16], batch_size=20, epochs=10, patience=None)  # 50 steps
+    rates = [1e-3, 3e-3, 1e-2]
+    stack = [component(**settings, learning_rate=rate, random_state=seed) for seed, rate in enumerate(rates)]
+    assert component.fit_many(stack, X, X_val=X_val) == [None] * 3
+    for seed, rate in enumerate(rates):
+        alone = component(**settings, learning_rate=rate, random_state=seed).fit(X, X_val=X_val)
+        torch.testing.assert_close(parameters(stack[seed]), parameters(alone), rtol=1e-6, atol=1e-12)
+        assert len(alone.history_["loss"]) == 10
+
+
+def test_stackable_weights_of_a_loss_may_differ(double_precision):
+    X = data()
+    settings = dict(hidden=[8], epochs=5, batch_size=25)
+    stack = [IRVAE(**settings, iso_reg=weight) for weight in (1.0, 1000.0)]
+    IRVAE.fit_many(stack, X, X_val=X)
+    alone = IRVAE(**settings, iso_reg=1000.0).fit(X, X_val=X)
+    torch.testing.assert_close(parameters(stack[1]), parameters(alone), rtol=1e-6, atol=1e-12)
+    assert not torch.allclose(parameters(stack[0]), parameters(stack[1]))
+
+
+def test_attached_decoders_in_a_stack_equal_those_alone(double_precision):
+    X = data()
+    embeddings = [np.random.default_rng(s).normal(size=(100, 2)) * 10**s for s in range(3)]
+    stack = fit_decoders(embeddings, X, [0, 1, 2], hidden=[8], epochs=10)
+    for s in range(3):
+        (alone,) = fit_decoders([embeddings[s]], X, [s], hidden=[8], epochs=10)
+        for ours, theirs in zip(stack[s].parameters(), alone.parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-12)
+
+
+def test_models_that_differ_in_shape_are_refused_as_a_stack():
+    with pytest.raises(ValueError, match="hidden"):
+        Autoencoder.fit_many([Autoencoder(hidden=[8]), Autoencoder(hidden=[9])], data())
+
+
+def test_a_member_that_diverges_leaves_the_others_untouched(double_precision):
+    X = data()
+    settings = dict(hidden=[8], epochs=10, batch_size=20, patience=None, clip_norm=None)
+    stack = [Autoencoder(**settings, learning_rate=rate) for rate in (1e-3, 1e300, 1e-3)]
+    failures = Autoencoder.fit_many(stack, X, X_val=X)
+    assert [type(failure) for failure in failures] == [type(None), DivergedError, type(None)]
+    assert "epoch" in str(failures[1])
+    alone = Autoencoder(**settings, learning_rate=1e-3).fit(X, X_val=X)
+    torch.testing.assert_close(parameters(stack[0]), parameters(alone), rtol=1e-6, atol=1e-12)
+    with pytest.raises(DivergedError, match="learning_rate"):
+        Autoencoder(**settings, learning_rate=1e300).fit(X, X_val=X)
+
+
+def test_early_stopping_keeps_the_best_epoch_and_stops_only_its_own_member():
+    X, X_val = data(60), data(60)[::-1] + 1.0  # held-out data that training makes worse
+    settings = dict(hidden=[32], epochs=200, patience=5, batch_size=20)
+    stack = [Autoencoder(**settings, learning_rate=rate, random_state=1) for rate in (3e-2, 1e-4)]
+    Autoencoder.fit_many(stack, X, X_val=X_val)
+    for member in stack:
+        losses = member.history_["val_loss"]
+        best = int(np.argmin(losses))
+        assert len(losses) == 200 or len(losses) == best + 1 + 5
+        unit = member.decoder_[-1].scale.item()
+        reached = np.mean((member.decode(member.encode(X_val)) - X_val) ** 2) / unit**2
+        assert reached == pytest.approx(losses[best], rel=1e-3)
+    assert len(stack[0].history_["loss"]) != len(stack[1].history_["loss"])
+
+
+def test_on_epoch_can_encode_and_stops_its_own_member():
+    X = data()
+    seen: list[tuple[int, tuple[int, ...]]] = []
+    stack = [Autoencoder(hidden=[8], epochs=6, random_state=s) for s in range(2)]
+
+    def stop_at_third(epoch, scores):
+        seen.append((epoch, stack[0].encode(X).shape))
+        assert {"loss", "val_loss"} <= set(scores)
+        return epoch == 3
+
+    Autoencoder.fit_many(stack, X, X_val=X, on_epoch=[stop_at_third, None])
+    assert seen == [(1, (100, 2)), (2, (100, 2)), (3, (100, 2))]
+    assert [len(member.history_["loss"]) for member in stack] == [3, 6]
+
+
+def test_epochs_none_means_four_thousand_steps():
+    method = Autoencoder(hidden=[2], batch_size=50, patience=None).fit(data(100), X_val=data(10))
+    assert len(method.history_["loss"]) == 2000
+
+
+def test_adam_agrees_with_torchs():
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(2, 5, generator=generator, dtype=torch.float64)
+    model = torch.nn.ParameterList([torch.nn.Parameter(start.clone())])
+    flat = FlatParameters(model)
+    rates = [1e-2, 1e-3]
+    ours = Adam(flat, torch.tensor(rates, dtype=torch.float64), clip_norm=1.0)
+    theirs = [torch.nn.Parameter(row.clone()) for row in start]
+    optimisers = [torch.optim.Adam([p], lr=rate) for p, rate in zip(theirs, rates, strict=True)]
+    for _ in range(20):
+        loss = (model[0] ** 4).sum() * 10
+        ours.step(flat.gradients(loss))
+        for parameter, optimiser in zip(theirs, optimisers, strict=True):
+            optimiser.zero_grad()
+            ((parameter**4).sum() * 10).backward()
+            torch.nn.utils.clip_grad_norm_([parameter], 1.0)
+            optimiser.step()
+    torch.testing.assert_close(flat.values, torch.stack([p.detach() for p in theirs]), rtol=1e-5, atol=1e-8)
+
+
+def test_streams_depend_on_seed_and_name_and_not_on_company():
+    cpu = torch.device("cpu")
+    together, alone = Streams([3, 4], cpu), Streams([4], cpu)
+    assert torch.equal(together.normal("noise", 5)[1], alone.normal("noise", 5)[0])
+    assert not torch.equal(together.normal("other", 5)[0], together.normal("noise", 5)[0])
+    together.keep([1])
+    assert torch.equal(together.permutation("order", 9), alone.permutation("order", 9))
+
+
+def test_the_global_random_state_is_neither_read_nor_moved():
+    X = data()
+    torch.manual_seed(1)
+    first = IRVAE(hidden=[8], epochs=2).fit(X)
+    state = torch.get_rng_state()
+    torch.manual_seed(2)
+    second = IRVAE(hidden=[8], epochs=2).fit(X)
+    torch.testing.assert_close(parameters(first), parameters(second), rtol=0, atol=0)
+    torch.manual_seed(1)
+    assert torch.equal(state, torch.get_rng_state())
