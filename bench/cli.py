@@ -85,7 +85,12 @@ def run(
 
     suite = load_suite(file, smoke=smoke)
     options = Options(n_jobs, device.value, methods, datasets, _statuses(retry))
-    _exit(FAILED if run_suite(suite, _out(out, suite), options, _console(), quiet=quiet) else 0)
+    try:
+        failed = run_suite(suite, _out(out, suite), options, _console(), quiet=quiet)
+    except KeyboardInterrupt:
+        sys.stderr.write("bench: interrupted; the same command again goes on from here\n")
+        raise typer.Exit(INTERRUPTED) from None
+    _exit(FAILED if failed else 0)
 
 
 @app.command()
@@ -218,9 +223,6 @@ def run_command_line(arguments: Sequence[str] | None = None) -> NoReturn:
     except BadInputError as error:
         sys.stderr.write(f"bench: {' '.join(str(error).split())}\n")
         raise SystemExit(BAD_INPUT) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("bench: interrupted; the same command again goes on from here\n")
-        raise SystemExit(INTERRUPTED) from None
     raise SystemExit(0)
 
 

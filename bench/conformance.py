@@ -280,15 +280,24 @@ def check_same_seed_same_result(subject: Subject) -> None:
 
 
 def check_global_randomness_is_left_alone(subject: Subject) -> None:
-    """fit neither reads nor moves numpy's and torch's global random state."""
+    """fit does not move numpy's and torch's global random state."""
     import torch
 
     def state() -> bytes:
         return pickle.dumps(np.random.get_state()) + torch.get_rng_state().numpy().tobytes()  # noqa: NPY002
 
+    kept = np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    # A state that no method would set itself.
+    np.random.seed(987_654)  # noqa: NPY002
+    torch.manual_seed(987_654)
     before = state()
-    subject.fit()
-    if state() != before:
+    try:
+        subject.fit()
+        moved = state() != before
+    finally:
+        np.random.set_state(kept[0])  # noqa: NPY002
+        torch.set_rng_state(kept[1])
+    if moved:
         raise ConformanceError("fit moved the global random state; use generators made from random_state")
 
 

@@ -57,7 +57,7 @@ suite = "small"
 report_seeds = [0, 1]
 timeout = "60s"
 [datasets.swiss_roll]
-n = 120
+n = 160
 [methods.pca]
 [methods.ae]
 epochs = 3

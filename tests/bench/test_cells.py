@@ -25,7 +25,14 @@ def test_ids_do_not_depend_on_the_order_of_parameters():
         Cell("final", SPEC, "irvae", "irvae", CELL.params, 4),
         Cell("final", SPEC, "irvae", "irvae", {"latent_dim": 3, "iso_reg": 1.0}, 3),
         Cell("final", DatasetSpec("roll", "swiss_roll", SPEC.params, "abd"), "irvae", "irvae", CELL.params, 3),
-        Cell("final", DatasetSpec("roll", "swiss_roll", {"n": 101, "noise": 0.1}, "abc"), "irvae", "irvae", CELL.params, 3),
+        Cell(
+            "final",
+            DatasetSpec("roll", "swiss_roll", {"n": 101, "noise": 0.1}, "abc"),
+            "irvae",
+            "irvae",
+            CELL.params,
+            3,
+        ),
     ],
 )
 def test_ids_depend_on_all_that_determines_the_result(other):

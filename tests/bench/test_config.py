@@ -85,7 +85,7 @@ def test_the_command_line_says_it_in_one_line_and_exits_with_2(bench, tmp_path, 
 
 
 def test_a_data_set_that_cannot_be_loaded_is_bad_input(bench, write_suite):
-    write_suite(SMALL_SUITE.replace("n = 120", "n = -5"))
+    write_suite(SMALL_SUITE.replace("n = 160", "n = -5"))
     done = bench("run")
     assert done.returncode == 2 and "datasets.swiss_roll: n must be at least 4, got -5" in done.stderr
 

@@ -70,7 +70,7 @@ def test_a_broken_plugin_is_a_visible_row_and_an_error_when_selected(plugin, sou
     (entry,) = [entry for entry in registry.entries("method") if entry.name == "bad"]
     assert entry.status == "broken" and said in entry.reason
     assert "badmod" not in sys.modules
-    with pytest.raises(BadInputError, match="method 'bad' .* from someplugin 1.2\\) is broken"):
+    with pytest.raises(BadInputError, match=r"method 'bad' .* from someplugin 1\.2\) is broken"):
         registry.method("bad")
 
 

@@ -20,7 +20,9 @@ def quality(params) -> float:
 
 
 def play(tmp_path, sampler: str, batches: int = 4) -> tuple[list[dict], Tuner]:
-    tuner = Tuner("study", Tune(trials=3 * batches, batch=3, sampler=sampler), SPACE, "higher", DEFAULTS, tmp_path / "j")
+    tuner = Tuner(
+        "study", Tune(trials=3 * batches, batch=3, sampler=sampler), SPACE, "higher", DEFAULTS, tmp_path / "j"
+    )
     asked = []
     for batch in range(batches):
         drawn = tuner.ask(batch, 3)

@@ -50,7 +50,7 @@ def test_idx_round_trip(tmp_path):
 def test_what_is_not_idx_is_refused_by_name(tmp_path, content):
     path = tmp_path / "bad.gz"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="bad.gz"):
+    with pytest.raises(ValueError, match=r"bad\.gz"):
         read_idx(path)
 
 

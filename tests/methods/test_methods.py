@@ -39,7 +39,9 @@ def test_pca_is_scikit_learns_and_its_decoder_an_isometry():
     np.testing.assert_allclose(np.abs(method.encode(X)), np.abs(reference.transform(X)), atol=1e-5)
     expected = reference.inverse_transform(reference.transform(X))
     np.testing.assert_allclose(method.decode(method.encode(X)), expected, atol=1e-5)
-    assert float(mean_condition_number(method.decoders_[0].double(), latent_points(method, X))) == pytest.approx(1.0, abs=1e-5)
+    assert float(mean_condition_number(method.decoders_[0].double(), latent_points(method, X))) == pytest.approx(
+        1.0, abs=1e-5
+    )
 
 
 def test_isomap_unrolls_the_swiss_roll():

@@ -36,7 +36,7 @@ def parameters(method) -> torch.Tensor:
 @pytest.mark.parametrize("component", METHODS)
 def test_each_member_of_a_stack_equals_the_same_seed_alone(component, double_precision):
     X, X_val = data(), data(30)
-    settings = dict(hidden=[16], batch_size=20, epochs=10, patience=None)  # 50 steps
+    settings = {"hidden": [16], "batch_size": 20, "epochs": 10, "patience": None}  # 50 steps
     rates = [1e-3, 3e-3, 1e-2]
     stack = [component(**settings, learning_rate=rate, random_state=seed) for seed, rate in enumerate(rates)]
     assert component.fit_many(stack, X, X_val=X_val) == [None] * 3
@@ -48,7 +48,7 @@ def test_each_member_of_a_stack_equals_the_same_seed_alone(component, double_pre
 
 def test_stackable_weights_of_a_loss_may_differ(double_precision):
     X = data()
-    settings = dict(hidden=[8], epochs=5, batch_size=25)
+    settings = {"hidden": [8], "epochs": 5, "batch_size": 25}
     stack = [IRVAE(**settings, iso_reg=weight) for weight in (1.0, 1000.0)]
     IRVAE.fit_many(stack, X, X_val=X)
     alone = IRVAE(**settings, iso_reg=1000.0).fit(X, X_val=X)
@@ -73,7 +73,7 @@ def test_models_that_differ_in_shape_are_refused_as_a_stack():
 
 def test_a_member_that_diverges_leaves_the_others_untouched(double_precision):
     X = data()
-    settings = dict(hidden=[8], epochs=10, batch_size=20, patience=None, clip_norm=None)
+    settings = {"hidden": [8], "epochs": 10, "batch_size": 20, "patience": None, "clip_norm": None}
     stack = [Autoencoder(**settings, learning_rate=rate) for rate in (1e-3, 1e300, 1e-3)]
     failures = Autoencoder.fit_many(stack, X, X_val=X)
     assert [type(failure) for failure in failures] == [type(None), DivergedError, type(None)]
@@ -86,7 +86,7 @@ def test_a_member_that_diverges_leaves_the_others_untouched(double_precision):
 
 def test_early_stopping_keeps_the_best_epoch_and_stops_only_its_own_member():
     X, X_val = data(60), data(60)[::-1] + 1.0  # held-out data that training makes worse
-    settings = dict(hidden=[32], epochs=200, patience=5, batch_size=20)
+    settings = {"hidden": [32], "epochs": 200, "patience": 5, "batch_size": 20}
     stack = [Autoencoder(**settings, learning_rate=rate, random_state=1) for rate in (3e-2, 1e-4)]
     Autoencoder.fit_many(stack, X, X_val=X_val)
     for member in stack:
