@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench test test-all check install
+.PHONY: bench test test-all check benchmarks install
 
 bench: install
 	$(BIN)/bench run bench.toml
@@ -12,6 +12,9 @@ test: install
 
 test-all: install
 	$(BIN)/pytest
+
+benchmarks: install
+	$(BIN)/pytest tests/benchmarks --benchmark-only
 
 check: install
 	$(BIN)/ruff format --check .

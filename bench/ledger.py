@@ -56,6 +56,12 @@ class Ledger:
         self._append(entry)
         self._take(entry)
 
+    def end_run(self, facts: Mapping[str, Any]) -> None:
+        """Note how long the run took that was started last, and how much of it was its cells' own work."""
+        entry = {"kind": "end", **facts}
+        self._append(entry)
+        self._take(entry)
+
     def close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -69,6 +75,8 @@ class Ledger:
             self.selections[entry["dataset"], entry["method"]] = dict(entry)
         elif entry["kind"] == "run":
             self.runs.append(dict(entry))
+        elif entry["kind"] == "end" and self.runs:
+            self.runs[-1]["end"] = dict(entry)
 
     def _merge(self, new: Record) -> Record:
         """A later record replaces an earlier one, but a good cell keeps its scores and its first timings."""
@@ -97,7 +105,7 @@ class Ledger:
             for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
                 try:
                     entry = json.loads(line)
-                    known = entry["kind"] in ("job", "selection", "run")
+                    known = entry["kind"] in ("job", "selection", "run", "end")
                 except (ValueError, KeyError, TypeError):
                     known = False
                 if not known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,11 +56,13 @@ class Coordinator:
         n_workers = options.n_workers or usable_cores()
         threads = max(1, usable_cores() // n_workers)
         self.executor = LocalExecutor(n_workers, threads, out / LOGS, self._should_stop)
+        self.busy_seconds = 0.0
         self.under_way: list[_Progress] = []
         self.owner: dict[str, _Progress] = {}
 
     def run(self) -> None:
         """Run every missing cell. A killed run loses only the jobs in flight."""
+        began = time.monotonic()
         pairs = self._pairs()
         self._announce(pairs)
         try:
@@ -71,6 +74,10 @@ class Coordinator:
                     self._take(finished)
         finally:
             self.executor.close()
+        self.ledger.end_run({
+            "wall_seconds": time.monotonic() - began, "busy_seconds": self.busy_seconds,
+            "n_workers": self.executor.n_workers,
+        })  # fmt: skip
 
     def failures(self) -> list[Record]:
         """Records of this suite's pairs that failed, or one of whose metrics did."""
@@ -148,6 +155,9 @@ class Coordinator:
 
     def _take(self, finished: Finished) -> None:
         job, failure = finished.job, finished.failure
+        self.busy_seconds += finished.warm_up_seconds + sum(
+            record.fit_seconds + record.decoder_seconds + record.score_seconds for record in finished.records
+        )
         if failure is not None and len(job.cells) > 1:
             for half in job.halves():
                 self.executor.submit(half)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ class _Fit:
     traceback: str = ""
     fit_seconds: float = 0.0
     decoder_seconds: float = 0.0
+    score_seconds: float = 0.0
     intermediate: list[tuple[int, float]] = field(default_factory=list)
 
 
@@ -73,6 +75,12 @@ def load_data(spec: DatasetSpec, root: Path) -> Data:
     return data if spec.max_rows is None else head(data, spec.max_rows)
 
 
+@lru_cache(maxsize=2)
+def _load_once(spec: str, root: str) -> Data:
+    """`load_data` for a worker, whose next job is often on the same data."""
+    return load_data(DatasetSpec(**json.loads(spec)), Path(root))
+
+
 def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
     """One record for each cell of the job.
 
@@ -81,7 +89,7 @@ def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
     job = prepared.job
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     peak = PeakMemory()
-    data = load_data(job.cells[0].dataset, Path(job.root))
+    data = _load_once(json.dumps(asdict(job.cells[0].dataset), sort_keys=True), job.root)
     fits = _restore(prepared) if job.reuse else None
     if fits is None:
         fits = _fit(prepared, data, report)
@@ -96,7 +104,7 @@ def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
             scores = score(fit.fitted, data, prepared.metrics, partial(attached.get, position))
         elapsed = time.perf_counter() - began - (attached.seconds - before)
         share = attached.seconds / len(job.cells)
-        records.append(_record(prepared, cell, fit, scores, elapsed + share, started_at))
+        records.append(_record(prepared, cell, fit, scores, fit.score_seconds + elapsed + share, started_at))
     used = peak.megabytes()
     return [replace(record, peak_memory_mb=used) for record in records]
 
@@ -120,7 +128,8 @@ def _fit(prepared: Prepared, data: Data, report: Report | None) -> list[_Fit]:
             if not isinstance(error, FloatingPointError) and type(error).__name__ != "DivergedError":
                 raise
             failures = [error]
-    elapsed = (time.perf_counter() - started) / len(methods)
+    scoring = sum(fit.score_seconds for fit in fits)
+    elapsed = (time.perf_counter() - started - scoring) / len(methods)
     for fit, failure in zip(fits, failures, strict=True):
         fit.decoder_seconds = float(getattr(fit.method, "decoder_seconds_", 0.0))
         fit.fit_seconds = max(0.0, elapsed - fit.decoder_seconds)
@@ -145,12 +154,15 @@ def _callback(
     def on_epoch(epoch: int, scores: Any) -> bool:
         if epoch < 4 or epoch & (epoch - 1):
             return False
+        began = time.perf_counter()
         try:
             seen = observe(fit.method, data, prepared.job.split)
             rows = score(seen, data, prepared.metrics[:1], _no_attached)
         except Exception:
             # A third party's method may be unable to encode before it is fitted; it is then not pruned.
             return False
+        finally:
+            fit.score_seconds += time.perf_counter() - began
         value = rows[0].value
         if value is None:
             return False
@@ -171,8 +183,10 @@ def _look(cell: Cell, fit: _Fit, data: Data, job: Job) -> None:
     """Encode with a fitted method and save it, or note why that is impossible."""
     if fit.status != "ok":
         return
+    began = time.perf_counter()
     try:
         fit.fitted = observe(fit.method, data, job.split)
+        fit.score_seconds += time.perf_counter() - began
         if cell.phase == "final":
             _save(cell, fit.method, fit.fitted, data, job)
     except NonFiniteError as error:

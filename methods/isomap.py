@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from sklearn.manifold import Isomap as SklearnIsomap
 
 from methods.attached import AttachedDecoderMethod
 from methods.base import Array, check_matrix, require_positive
@@ -56,8 +57,6 @@ class Isomap(AttachedDecoderMethod):
         Raises:
             ValueError: n_neighbors is not below the number of samples.
         """
-        from sklearn.manifold import Isomap as SklearnIsomap
-
         self.check_parameters()
         X = check_matrix(X)
         if self.n_neighbors >= len(X):

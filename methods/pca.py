@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from sklearn.decomposition import PCA as SklearnPCA
 
 from methods.base import Array, Method, check_matrix, require_positive
 
@@ -34,8 +35,6 @@ class PCA(Method):
         Raises:
             ValueError: latent_dim exceeds the number of samples or of features.
         """
-        from sklearn.decomposition import PCA as SklearnPCA
-
         self.check_parameters()
         X = check_matrix(X)
         if self.latent_dim > min(X.shape):

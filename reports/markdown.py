@@ -131,11 +131,24 @@ def _provenance(runs: Sequence[Mapping[str, Any]]) -> str:
     data = "\n".join(f"  - {name}: `{content}`" for name, content in last["data"].items())
     return (
         f"- Command: `{last['command']}`\n- Started: {last['started_at']} (run {len(runs)} of this folder)\n"
+        f"{_time_spent(last.get('end'))}"
         f"- Workers: {last['n_workers']} processes, {last['threads']} threads each; device {last['device']}\n"
         f"- Commit: {', '.join(commits)}\n- Hardware: {hardware}\n"
         f"- Versions: {versions}\n- Data, by content hash:\n{data}\n\n"
         "<details><summary>bench.toml of the last run</summary>\n\n"
         f"```toml\n{last['config'].strip()}\n```\n\n</details>"
+    )
+
+
+def _time_spent(end: Mapping[str, Any] | None) -> str:
+    """Wall time of the last run, and the share of its workers' time that was not a cell's own."""
+    if end is None:
+        return ""
+    wall, available = end["wall_seconds"], end["wall_seconds"] * end["n_workers"]
+    outside = max(0.0, 1 - end["busy_seconds"] / available) if available else 0.0
+    return (
+        f"- Time: {wall / 60:.1f} min; {outside:.1%} of the workers' time went to other things than fitting, decoder "
+        "fitting, scoring and library warm-up\n"
     )
 
 
