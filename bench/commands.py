@@ -6,13 +6,11 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.errors import BadInputError
-from bench.ledger import FOLDER as LEDGER
 from bench.ledger import Ledger, locked, read
 from bench.plan import choose, load_dataset, plan_pair
 from bench.progress import Display
@@ -173,8 +171,3 @@ def _leaderboard(board: Board) -> Any:
 
 def _counted(counter: Counter[str]) -> str:
     return ", ".join(f"{count} {status}" for status, count in sorted(counter.items())) or "–"
-
-
-def result_folders(folder: Path) -> Sequence[Path]:
-    """Result folders directly under a folder."""
-    return [path for path in sorted(folder.glob("*")) if (path / LEDGER).is_dir()]

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from bench import registry
 from bench.errors import BadInputError, nearest
 from bench.search import check_space
-from bench.signatures import defaults, parameters, resolve
+from bench.signatures import SET_BY_RUNNER, parameters, resolve
+from metrics.view import NEEDS
 
 MAX_FILE_BYTES = 1_000_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -231,9 +232,13 @@ def _metrics(path: Path, metrics: Metrics) -> list[str]:
 
 def _metric(name: str, where: str) -> Any:
     try:
-        return registry.metric(name)
+        metric = registry.metric(name)
     except BadInputError as error:
         raise BadInputError(f"{where}: {error}") from error
+    unknown = sorted(set(metric.needs) - set(NEEDS))
+    if unknown:
+        raise BadInputError(f"{where}: {name!r} needs {unknown[0]!r}, which no view has; {nearest(unknown[0], NEEDS)}")
+    return metric
 
 
 def _mlflow(path: Path, track: Track) -> str:
@@ -266,8 +271,6 @@ def _method(path: Path, name: str, table: Mapping[str, Any], *, smoke: bool) -> 
     target, component = _component(path, "method", name, table)
     where = f"{path}: methods.{name}"
     given = {key: value for key, value in table.items() if key not in ("target", "preset", "search")}
-    if smoke and "epochs" in parameters(component):
-        given["epochs"] = 2
     preset = _preset(component, table.get("preset"), where)
     params = resolve(component, {**preset, **given}, where, runner_sets=True)
     _check_values(component, params, where)
@@ -278,7 +281,9 @@ def _method(path: Path, name: str, table: Mapping[str, Any], *, smoke: bool) -> 
             raise BadInputError(f"{where}.search.{fixed[0]}: is given a fixed value too; remove one of them")
     else:
         own = getattr(component, "search_space", {})
-        search = {key: space for key, space in own.items() if key not in given and key in params}
+        search = {key: space for key, space in own.items() if key in params and key not in {**preset, **given}}
+    if smoke and "epochs" in params:
+        params["epochs"] = 2
     return MethodChoice(name, target, params, search, tuple(getattr(component, "stackable", ())))
 
 
@@ -295,7 +300,10 @@ def _preset(component: Any, preset: Any, where: str) -> dict[str, Any]:
 def _check_values(component: Any, params: Mapping[str, Any], where: str) -> None:
     """Have the method itself refuse values that cannot be used, before anything runs."""
     try:
-        method = component(**params)
+        absent = dict.fromkeys(
+            set(SET_BY_RUNNER) & {n for n, p in parameters(component).items() if p.default is p.empty}
+        )
+        method = component(**params, **absent)
         check = getattr(method, "check_parameters", None)
         if check is not None:
             check()
@@ -303,7 +311,6 @@ def _check_values(component: Any, params: Mapping[str, Any], where: str) -> None
         raise BadInputError(f"{where}: {error}") from error
 
 
-def search_defaults(choice: MethodChoice, component: Any) -> dict[str, Any]:
-    """The values that the searched parameters have by default."""
-    own = defaults(component)
-    return {name: own[name] for name in choice.search if name in own}
+def starting_point(choice: MethodChoice) -> dict[str, Any]:
+    """The values that the searched parameters have without tuning: the preset's, else the defaults."""
+    return {name: choice.params[name] for name in choice.search}

@@ -54,7 +54,6 @@ def capabilities(component: Any) -> dict[str, Any]:
         "differentiable decoder": hasattr(component, "decoders_"),
         "trains many models as one stack": hasattr(component, "fit_many"),
         "can be saved and loaded": hasattr(component, "state_arrays") and hasattr(component, "load_arrays"),
-        "can be stopped at an epoch": "on_epoch" in inspect.signature(component.fit).parameters,
     }
 
 

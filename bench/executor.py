@@ -2,7 +2,8 @@
 
 A worker is reused after a clean job, which keeps what it has imported and compiled, and never after a failed
 one. A job that hangs, eats memory or brings its process down ends as a failure with a status, never as an
-exception here.
+exception here. Where the process of a reused worker dies, an earlier job may be to blame: the job is run once
+more, in a fresh worker.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Finished:
     seconds: float = 0.0
     warm_up_seconds: float = 0.0
     peak_memory: int = 0
+    in_fresh_worker: bool = True
 
 
 class LocalExecutor:
@@ -65,6 +67,7 @@ class LocalExecutor:
         self.logs = logs
         self.on_epoch = on_epoch
         self.queue: deque[Job] = deque()
+        self.suspects: set[str] = set()
         self.workers: list[_Worker] = []
 
     def submit(self, job: Job) -> None:
@@ -84,11 +87,22 @@ class LocalExecutor:
         busy = [worker for worker in self.workers if worker.job is not None]
         ready = set(wait([worker.results for worker in busy], timeout=POLL_SECONDS)) if busy else set()
         finished = [worker.read(self.on_epoch) if worker.results in ready else worker.check() for worker in busy]
-        for worker in list(self.workers):
-            if worker.retired:
-                worker.kill()
-                self.workers.remove(worker)
-        return [end for end in finished if end is not None]
+        for worker in [worker for worker in self.workers if worker.retired]:
+            self._retire(worker)
+        return [end for end in finished if end is not None and not self._again(end)]
+
+    def _again(self, end: Finished) -> bool:
+        """Queue a job again that may have died of what an earlier job left behind in its worker."""
+        dubious = end.failure is not None and end.failure.status in ("crashed", "oom")
+        if not dubious or end.in_fresh_worker or end.job.id in self.suspects:
+            return False
+        self.suspects.add(end.job.id)
+        self.queue.appendleft(end.job)
+        return True
+
+    def _retire(self, worker: _Worker) -> None:
+        worker.kill()
+        self.workers.remove(worker)
 
     def close(self) -> None:
         """Kill every worker; their jobs are lost."""
@@ -105,15 +119,19 @@ class LocalExecutor:
             if free is None:
                 return
             job = self._choose(free)
+            if job is None:
+                self._retire(free)
+                continue
             self.queue.remove(job)
             free.start(job)
 
-    def _choose(self, worker: _Worker) -> Job:
-        """The next job, by preference one whose method this worker has warmed up already."""
-        warm = (job for job in self.queue if job.cells[0].target in worker.warm)
+    def _choose(self, worker: _Worker) -> Job | None:
+        """The next job, by preference one whose method this worker has warmed up; None if all need a fresh one."""
+        allowed = [job for job in self.queue if worker.fresh or job.id not in self.suspects]
+        warm = (job for job in allowed if job.cells[0].target in worker.warm)
         elsewhere = {target for other in self.workers for target in other.warm}
-        fresh = (job for job in self.queue if job.cells[0].target not in elsewhere)
-        return next(warm, None) or next(fresh, None) or self.queue[0]
+        cold = (job for job in allowed if job.cells[0].target not in elsewhere)
+        return next(warm, None) or next(cold, None) or next(iter(allowed), None)
 
 
 @dataclass(eq=False)
@@ -123,6 +141,7 @@ class _Worker:
     job: Job | None = None
     warm: set[str] = field(default_factory=set)
     retired: bool = False
+    fresh: bool = True
 
     def __post_init__(self) -> None:
         jobs_in, jobs_out = os.pipe()
@@ -147,7 +166,8 @@ class _Worker:
     def start(self, job: Job) -> None:
         self.job = job
         self.began = time.monotonic()
-        self.deadline = self.began + WARM_UP_LIMIT
+        self.in_fresh_worker, self.fresh = self.fresh, False
+        self.limit, self.limit_name = WARM_UP_LIMIT, "for imports and warm-up"
         self.warm_up_seconds = 0.0
         self.peak = 0
         with contextlib.suppress(OSError):  # a dead worker is noticed by the next read
@@ -161,7 +181,7 @@ class _Worker:
         except (EOFError, OSError):
             return self._crashed()
         if message["event"] == "started":
-            self.deadline = time.monotonic() + self.job.timeout * len(self.job.cells)
+            self.limit, self.limit_name = self.job.timeout * len(self.job.cells), "run.timeout x cells"
             self.warm_up_seconds = time.monotonic() - self.began
             self.began = time.monotonic()
             self.warm.add(self.job.cells[0].target)
@@ -187,13 +207,14 @@ class _Worker:
                 "oom",
                 f"used {used / 1e9:.2f} GB, over the limit of {self.job.memory / 1e9:.2f} GB (run.memory)",
             )
-        if time.monotonic() > self.deadline:
+        if self.process.poll() is not None and not self.results.poll():
+            return self._crashed()
+        if time.monotonic() > self.began + self.limit:
             # The handler writes every thread's stack to the log: it shows where the time went.
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGUSR1)
             time.sleep(0.2)
-            limit = self.job.timeout * len(self.job.cells)
-            return self._fail("timeout", f"not done after {limit:g} s (run.timeout x {len(self.job.cells)} cells)")
+            return self._fail("timeout", f"not done after {self.limit:g} s ({self.limit_name})")
         return None
 
     def kill(self) -> None:
@@ -221,7 +242,7 @@ class _Worker:
         assert self.job is not None
         job, self.job = self.job, None
         seconds = time.monotonic() - self.began
-        return Finished(job, records, failure, seconds, self.warm_up_seconds, self.peak)
+        return Finished(job, records, failure, seconds, self.warm_up_seconds, self.peak, self.in_fresh_worker)
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -79,13 +79,23 @@ class Ledger:
             self.runs[-1]["end"] = dict(entry)
 
     def _merge(self, new: Record) -> Record:
-        """A later record replaces an earlier one, but a good cell keeps its scores and its first timings."""
+        """A later record replaces an earlier one, but a good cell stays good, with its scores and first timings.
+
+        Where the later record of a good cell is a failure, only the metrics it was to add have failed.
+        """
         old = self.records.get(new.cell.id)
-        if old is not None and old.status == new.status == "ok":
+        if old is not None and old.status == "ok":
             rescored = set(new.requested)
             kept = tuple(score for score in old.scores if score.requested not in rescored)
-            requested = tuple(dict.fromkeys((*old.requested, *new.requested)))
-            new = replace(old, scores=kept + new.scores, requested=requested)
+            added = new.scores
+            if new.status != "ok":
+                added = tuple(replace(score, reason=f"{new.status}: {new.reason}") for score in new.scores)
+            new = replace(
+                old,
+                scores=kept + added,
+                requested=tuple(dict.fromkeys((*old.requested, *new.requested))),
+                intermediate=new.intermediate or old.intermediate,
+            )
         self.records[new.cell.id] = new
         return new
 

@@ -46,7 +46,7 @@ class RunSpec:
 
     @property
     def digest(self) -> str:
-        return digest({**asdict(self), "model": str(self.model)})
+        return digest({**asdict(self), "model": self.model is not None})
 
 
 def study_run(record: Record) -> RunSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from bench.errors import BadInputError, nearest
 from bench.ledger import Ledger
 from bench.study import Pair, Request, n_cells, protocol
 from bench.work import load_data
+from metrics.view import NEEDS, missing_from_data
 
 MAX_STACK = 16
 
@@ -87,7 +88,7 @@ def missing(
     groups: dict[tuple[tuple[str, ...], bool], list[Cell]] = {}
     for cell in request.cells:
         record = ledger.records.get(cell.id)
-        lacking, reuse = _lacking(request.metrics, record, () if cell.id in retried else retry)
+        lacking, reuse = _lacking(request, record, () if cell.id in retried else retry)
         if lacking:
             groups.setdefault((lacking, reuse), []).append(cell)
     return [Missing(tuple(cells), metrics, reuse) for (metrics, reuse), cells in groups.items()]
@@ -102,11 +103,10 @@ def jobs(found: Missing, request: Request, suite: Suite, method: MethodChoice, o
         shape = {name: value for name, value in cell.params.items() if name not in method.stackable}
         groups.setdefault(digest(shape) if stacks else cell.id, []).append(cell)
     parts = [group[at : at + MAX_STACK] for group in groups.values() for at in range(0, len(group), MAX_STACK)]
-    prune = request.tuner is not None and suite.tune is not None and suite.tune.pruner != "off"
     return [
         Job(
             tuple(part), found.metrics, request.split, str(suite.root), str(out), device,
-            suite.timeout, suite.memory, prune, found.reuse,
+            suite.timeout, suite.memory, request.prune, found.reuse,
         )
         for part in parts
     ]  # fmt: skip
@@ -137,26 +137,24 @@ def impossible(pair: Pair, suite: Suite, data: Any) -> dict[str, str]:
     component = registry.load("method", pair.method.target, suite.root)
     has_decode = hasattr(component, "decode")
     has_decoders = hasattr(component, "decoders_") or hasattr(component, "geometry_decoders_")
-    absent = {
-        "reconstruction": (not has_decode, "the method has no decoder"),
-        # A third party may set decoders_ in fit, so only a method without any decoder is sure to lack them.
-        "decoder": (not has_decode and not has_decoders, "the method has no decoder"),
-        "labels": (data.y is None, "the data set has no labels"),
-        "intrinsic": (data.intrinsic is None, "the data set has no intrinsic coordinates"),
-        "geodesic": (data.geodesic is None, "the data set has no exact geodesics"),
-    }
-    found = {}
+    # A third party may set decoders_ in fit, so only a method without any decoder is sure to lack them.
+    absent = {"reconstruction": not has_decode, "decoder": not has_decode and not has_decoders}
+    found: dict[str, str] = {}
     for name in suite.metrics:
-        reasons = [absent[need][1] for need in sorted(registry.metric(name).needs) if absent[need][0]]
-        if reasons:
-            found[name] = reasons[0]
+        for need in sorted(registry.metric(name).needs):
+            reason = NEEDS[need] if absent.get(need) else missing_from_data(data, need)
+            if reason is not None:
+                found.setdefault(name, reason)
     return found
 
 
-def _lacking(requested: Iterable[str], record: Record | None, retry: Collection[str]) -> tuple[tuple[str, ...], bool]:
+def _lacking(request: Request, record: Record | None, retry: Collection[str]) -> tuple[tuple[str, ...], bool]:
     """Which metrics a cell lacks, and whether its fitted model may be scored for them."""
-    requested = tuple(requested)
+    requested = request.metrics
     if record is None or record.status in retry:
+        return requested, False
+    if record.status == "pruned" and (record.requested != requested or not request.prune):
+        # It was stopped for the sake of another objective, or by a pruner that is off now.
         return requested, False
     if record.status != "ok":
         return (), False

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +18,11 @@ from rich.progress import (
 )
 
 from bench.cells import Record
+
+
+def first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
 
 _MARKS = {"ok": "[green]✓[/]", "pruned": "[dim]✂[/]"}
 
@@ -60,6 +66,14 @@ class Display:
         self._update()
         self.console.print(self._line(record), highlight=False, soft_wrap=True)
 
+    def kept(self, record: Record) -> None:
+        """A failure of an earlier run is not run again."""
+        failed = next((score.reason for score in record.scores if score.status == "failed"), "")
+        cell = record.cell
+        where = f"{cell.method} {cell.dataset.name} {cell.phase} s{cell.seed}"
+        said = escape(f"{where}: {first_line(record.reason or failed)}")
+        self.say(f"[red]kept as {record.status}[/]: {said} (--retry {record.status} runs it again)")
+
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
 
@@ -75,9 +89,8 @@ class Display:
             seconds = record.fit_seconds + record.decoder_seconds + record.score_seconds
             text = f"{head} {values}   {seconds:.1f} s  {record.peak_memory_mb / 1e3:.1f} GB"
         else:
-            text = f"{head} {record.status}: {record.reason.splitlines()[0] if record.reason else ''}"
-        text = text.replace("[", "\\[")
-        return f"{_MARKS.get(record.status, '[red]✗[/]')} {text}{self._counter()}"
+            text = f"{head} {record.status}: {first_line(record.reason)}"
+        return f"{_MARKS.get(record.status, '[red]✗[/]')} {escape(text)}{self._counter()}"
 
     def _counter(self) -> str:
         """For plain lines what the bar shows otherwise."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import registry, storage
-from bench.cells import Record
+from bench.cells import Cell, DatasetSpec, Record
 from bench.errors import BadInputError
 from bench.ledger import Ledger
+from bench.scoring import empty_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,19 +38,26 @@ class Results:
 
 
 def current(ledger: Ledger) -> Iterator[Record]:
-    """The records that count: on the data last reported on, and of the final phase only what was selected."""
+    """The records that count: of the suite as it was run last, and of the final phase only what was selected."""
+    run = ledger.runs[-1] if ledger.runs else {}
     for record in ledger.records.values():
-        choice = ledger.selections.get((record.cell.dataset.name, record.cell.method))
-        if choice is None or (
-            record.cell.dataset.content == choice["content"]
-            and (record.cell.phase == "tune" or record.cell.config_id == choice["config_id"])
-        ):
+        cell = record.cell
+        if cell.method not in run.get("methods", [cell.method]):
+            continue
+        if cell.dataset.name not in run.get("datasets", [cell.dataset.name]):
+            continue
+        choice = ledger.selections.get((cell.dataset.name, cell.method))
+        if choice is None or (cell.dataset == DatasetSpec(**choice["spec"]) and _is_selected(cell, choice)):
             yield record
 
 
-def rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
-    """One row of the results frame for each record and score."""
-    for record in records:
+def _is_selected(cell: Cell, choice: Mapping[str, Any]) -> bool:
+    return cell.phase == "tune" or (cell.config_id == choice["config_id"] and cell.seed in choice["seeds"])
+
+
+def rows(records: Iterable[Record], metrics: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """One row of the results frame for each record and score; a failed model has one for each of the metrics."""
+    for record in (_with_rows_for(record, metrics) for record in records):
         cell = record.cell
         common = {
             "suite": record.suite, "phase": cell.phase, "dataset": cell.dataset.name, "method": cell.method,
@@ -67,17 +75,32 @@ def rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
+def _with_rows_for(record: Record, metrics: Sequence[str]) -> Record:
+    """A failed reported cell with rows for metrics that were added after it failed, too."""
+    absent = [name for name in metrics if name not in record.requested]
+    if record.status == "ok" or record.cell.phase == "tune" or not absent:
+        return record
+    more = empty_scores([(name, registry.metric(name)) for name in absent], "test", record.reason)
+    return replace(record, scores=(*record.scores, *more))
+
+
 def write_results(out: Path, ledger: Ledger) -> Results:
     """Write results.parquet, the figures and report.md of a result folder."""
     from reports.frames import results_frame, write_frame
 
     records = list(current(ledger))
-    frame = results_frame(rows(records))
-    write_frame(frame, out / FRAME)
     run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
+    frame = results_frame(rows(records, run.get("metrics", ())))
+    write_frame(frame, out / FRAME)
     pictures = _embedding_figures(out, records)
-    results = _write_report(out, frame, run, pictures, ledger.runs, list(ledger.selections.values()))
+    results = _write_report(out, frame, run, pictures, ledger.runs, _selections(ledger, run))
     return Results(results.frame, results.boards, [out / FRAME, *results.files])
+
+
+def _selections(ledger: Ledger, run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What is reported for each pair of the suite as it was run last."""
+    chosen = ledger.selections.values()
+    return [c for c in chosen if c["method"] in run.get("methods", ()) and c["dataset"] in run.get("datasets", ())]
 
 
 def write_foreign_report(frame_file: Path, out: Path) -> Results:
@@ -101,7 +124,7 @@ def leaderboards(frame: pd.DataFrame, run: Mapping[str, Any]) -> list[Board]:
     from reports.leaderboard import boards
 
     decoder_metrics = {name for name in frame["metric"].unique() if _is_of_decoder(str(name))}
-    return boards(frame, decoder_metrics, run.get("methods", ()), list(run.get("data", ())), run.get("metrics", ()))
+    return boards(frame, decoder_metrics, run.get("methods", ()), run.get("datasets", ()), run.get("metrics", ()))
 
 
 def _write_report(

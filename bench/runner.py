@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,15 +50,17 @@ class Coordinator:
     def __init__(
         self, suite: Suite, out: Path, options: Options, ledger: Ledger, display: Display, tracker: Tracker
     ) -> None:
-        self.suite, self.out, self.options = suite, out, options
+        # Absolute, because a method may change the working directory of its worker.
+        self.suite, self.out, self.options = suite, out.resolve(), options
         self.ledger, self.display, self.tracker = ledger, display, tracker
         self.git_sha, self.git_dirty = source_state(suite.root)
         n_workers = options.n_workers or usable_cores()
         threads = max(1, usable_cores() // n_workers)
-        self.executor = LocalExecutor(n_workers, threads, out / LOGS, self._should_stop)
+        self.executor = LocalExecutor(n_workers, threads, self.out / LOGS, self._should_stop)
         self.busy_seconds = 0.0
         self.under_way: list[_Progress] = []
         self.owner: dict[str, _Progress] = {}
+        self.asked: set[str] = set()
 
     def run(self) -> None:
         """Run every missing cell. A killed run loses only the jobs in flight."""
@@ -74,14 +76,14 @@ class Coordinator:
                     self._take(finished)
         finally:
             self.executor.close()
-        self.ledger.end_run({
-            "wall_seconds": time.monotonic() - began, "busy_seconds": self.busy_seconds,
-            "n_workers": self.executor.n_workers,
-        })  # fmt: skip
+        if self.owner:
+            wall = time.monotonic() - began
+            facts = {"wall_seconds": wall, "busy_seconds": self.busy_seconds, "n_workers": self.executor.n_workers}
+            self.ledger.end_run(facts)
 
     def failures(self) -> list[Record]:
-        """Records of this suite's pairs that failed, or one of whose metrics did."""
-        return [r for r in self.ledger.records.values() if self._concerns(r) and _failed(r)]
+        """Records of cells this run asked for that failed, or one of whose metrics did."""
+        return [self.ledger.records[cell] for cell in sorted(self.asked) if _failed(self.ledger.records[cell])]
 
     def _pairs(self) -> list[Pair]:
         methods, datasets = choose(self.suite, self.options.methods, self.options.datasets)
@@ -99,19 +101,13 @@ class Coordinator:
             self.display.say(
                 f"[yellow]results of another git state ({shown}) are kept; use another --out to redo them[/]"
             )
-        for record in known:
-            if _failed(record) and record.status not in self.options.retry:
-                why = record.reason or next(score.reason for score in record.scores if score.status == "failed")
-                self.display.say(
-                    f"[red]kept as {record.status}[/]: {record.cell.method} {record.cell.dataset.name} "
-                    f"{record.cell.phase} s{record.cell.seed}: {why.splitlines()[0]} (--retry failed,... runs it again)"
-                )
         self.ledger.start_run({
             "command": command_line(), "suite": self.suite.name, "config": self.suite.text,
             "objective": self.suite.tune.objective if self.suite.tune else None,
             "metrics": list(self.suite.metrics), "methods": [m.name for m in self.suite.methods],
             "report_seeds": list(self.suite.report_seeds), "tune_seeds": list(self.suite.tune_seeds),
             "data": {spec.name: spec.content for spec in self.specs.values()},
+            "datasets": [d.name for d in self.suite.datasets],
             "versions": versions(), "hardware": hardware(), "n_workers": self.executor.n_workers,
             "threads": self.executor.threads, "device": self.options.device,
             "git_sha": self.git_sha, "git_dirty": self.git_dirty,
@@ -125,14 +121,15 @@ class Coordinator:
             if lacking:
                 break
             records = {cell.id: self.ledger.records[cell.id] for cell in progress.request.cells}
-            self.display.skip(sum(cell.id not in self.owner for cell in progress.request.cells))
+            self._keep(records)
             try:
                 progress.request = progress.protocol.send(records)
             except StopIteration as end:
                 selection = end.value
                 self.ledger.select(*progress.pair.key, {
                     "params": dict(selection.params), "config_id": selection.config_id, "note": selection.note,
-                    "objective": selection.objective, "content": progress.pair.dataset.content,
+                    "objective": selection.objective, "spec": asdict(progress.pair.dataset),
+                    "seeds": list(self.suite.report_seeds),
                 })  # fmt: skip
                 if progress in self.under_way:
                     self.under_way.remove(progress)
@@ -146,6 +143,15 @@ class Coordinator:
             for job in jobs(group, progress.request, self.suite, progress.pair.method, self.out, self.options.device):
                 self.executor.submit(job)
 
+    def _keep(self, records: Mapping[str, Record]) -> None:
+        """Count the records that were in the ledger already, and show the failures among them."""
+        self.asked |= set(records)
+        kept = [record for cell, record in records.items() if cell not in self.owner]
+        self.display.skip(len(kept))
+        for record in kept:
+            if _failed(record):
+                self.display.kept(record)
+
     def _should_stop(self, job: Job, position: int, epoch: int, value: float) -> bool:
         cell = job.cells[position]
         request = self.owner[cell.id].request
@@ -155,9 +161,8 @@ class Coordinator:
 
     def _take(self, finished: Finished) -> None:
         job, failure = finished.job, finished.failure
-        self.busy_seconds += finished.warm_up_seconds + sum(
-            record.fit_seconds + record.decoder_seconds + record.score_seconds for record in finished.records
-        )
+        self.busy_seconds += finished.warm_up_seconds + (finished.seconds if failure is not None else 0.0)
+        self.busy_seconds += sum(r.fit_seconds + r.decoder_seconds + r.score_seconds for r in finished.records)
         if failure is not None and len(job.cells) > 1:
             for half in job.halves():
                 self.executor.submit(half)
@@ -179,26 +184,27 @@ class Coordinator:
         job = finished.job
         cell = job.cells[0]
         metrics = [(name, registry.load("metric", name, self.suite.root)) for name in job.metrics]
-        path = self.out / LOGS / f"{cell.id}.txt"
-        if failure.traceback:
-            path.write_text(failure.traceback)
-        elif failure.log.exists():
-            shutil.copyfile(failure.log, path)
+        log = failure.log.read_text(errors="replace") if failure.log.exists() else ""
         return Record(
             suite="", cell=cell, status=failure.status, requested=job.metrics, reason=failure.reason,
-            traceback=f"{LOGS}/{path.name}", scores=tuple(empty_scores(metrics, job.split, failure.reason)),
-            fit_seconds=finished.seconds, warm_up_seconds=finished.warm_up_seconds,
+            traceback=self._write_traceback(cell.id, failure.traceback or log),
+            scores=tuple(empty_scores(metrics, job.split, failure.reason)), fit_seconds=finished.seconds, warm_up_seconds=finished.warm_up_seconds,
             peak_memory_mb=finished.peak_memory / 1e6, device=job.device,
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
 
     def _with_traceback_file(self, record: Record) -> Record:
         """A record as the ledger keeps it: the traceback's text in a file, its path in the record."""
-        if not record.traceback:
-            return record
-        path = self.out / LOGS / f"{record.cell.id}.txt"
-        path.write_text(record.traceback)
-        return replace(record, traceback=f"{LOGS}/{path.name}")
+        return replace(record, traceback=self._write_traceback(record.cell.id, record.traceback))
+
+    def _write_traceback(self, cell_id: str, text: str) -> str:
+        """The path of the file written, relative to the result folder; '' where there is nothing to write."""
+        path = self.out / LOGS / f"{cell_id}.txt"
+        path.unlink(missing_ok=True)
+        if not text:
+            return ""
+        path.write_text(text)
+        return f"{LOGS}/{path.name}"
 
     def _concerns(self, record: Record) -> bool:
         """Whether a record is of a pair of this run, on the same data."""
@@ -207,4 +213,6 @@ class Coordinator:
 
 
 def _failed(record: Record) -> bool:
-    return record.status in FAILURES or any(score.status == "failed" for score in record.scores)
+    if record.status == "ok":
+        return any(score.status == "failed" for score in record.scores)
+    return record.status in FAILURES

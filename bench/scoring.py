@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ class Fitted:
     Z_train: Array
     Z: Array
     decode: Callable[[Array], Array] | None
-    decoders: tuple[nn.Module, ...]
+    decoders: tuple[Any, ...]
     decoder: str
 
 
@@ -75,8 +74,7 @@ def score(
     fit_attached: Callable[[], nn.Module],
 ) -> list[Score]:
     """One score for each metric, or several for one with variants. Never raises: a failure is a row."""
-    decoders = tuple(copy.deepcopy(decoder).double() for decoder in fitted.decoders)
-    view = View(data, fitted.split, fitted.Z, fitted.Z_train, fitted.decode, decoders, fit_attached)
+    view = View(data, fitted.split, fitted.Z, fitted.Z_train, fitted.decode, fitted.decoders, fit_attached)
     return [row for name, metric in metrics for row in _score_one(view, name, metric)]
 
 
@@ -94,17 +92,16 @@ def _score_one(view: View, name: str, metric: Any) -> list[Score]:
         return [row("", None, "n/a", missing[0])]
     try:
         found = metric.compute(view)
+        headed = found if isinstance(found, Mapping) else {"": found}
+        values = {str(suffix): float(value) for suffix, value in headed.items()}
     except NotApplicableError as error:
         return [row("", None, "n/a", str(error))]
     except MemoryError:
         raise
     except Exception as error:
         return [row("", None, "failed", f"{type(error).__name__}: {error}")]
-    values = found if isinstance(found, Mapping) else {"": found}
     return [
-        row(suffix, float(value), "ok")
-        if math.isfinite(value)
-        else row(suffix, None, "n/a", f"undefined: the metric is {float(value)}")
+        row(suffix, value, "ok") if math.isfinite(value) else row(suffix, None, "n/a", f"undefined: it is {value}")
         for suffix, value in values.items()
     ]
 

@@ -27,15 +27,20 @@ def check_space(component: Any, space: Any, where: str) -> dict[str, Any]:
         raise BadInputError(f"{where}: a table of parameters is needed, got {space!r}")
     known = parameters(component)
     types = typing.get_type_hints(component.__init__) if known else {}
+    checked: dict[str, Any] = {}
     for name, domain in space.items():
         key = f"{where}.{name}"
         if name not in known or name in SET_BY_RUNNER:
             raise BadInputError(f"{key}: unknown parameter; {nearest(name, set(known) - set(SET_BY_RUNNER))}")
         _check_domain(domain, key)
-        ends = domain if isinstance(domain, list) else [domain["low"], domain["high"]]
-        for value in ends:
-            check_type(types.get(name, Any), value, key)
-    return dict(space)
+        expected = types.get(name, Any)
+        if isinstance(domain, list):
+            checked[name] = [check_type(expected, choice, key) for choice in domain]
+        else:
+            # Checked values have the parameter's own type: integer ends of a range of floats become floats.
+            ends = {end: check_type(expected, domain[end], key) for end in ("low", "high", "step") if end in domain}
+            checked[name] = {**domain, **ends}
+    return checked
 
 
 def _check_domain(domain: Any, key: str) -> None:
@@ -53,6 +58,10 @@ def _check_domain(domain: Any, key: str) -> None:
         raise BadInputError(f"{key}: low, high and step must be numbers, got {dict(domain)!r}")
     if not domain["low"] < domain["high"]:
         raise BadInputError(f"{key}: low must be below high, got {domain['low']} and {domain['high']}")
+    if "step" in domain and not domain["step"] > 0:
+        raise BadInputError(f"{key}.step: must be positive, got {domain['step']}")
+    if not isinstance(domain.get("log", False), bool):
+        raise BadInputError(f"{key}.log: true or false is needed, got {domain['log']!r}")
     if domain.get("log") and (domain["low"] <= 0 or "step" in domain):
         raise BadInputError(f"{key}: log = true needs a positive low and no step, got {dict(domain)!r}")
 

@@ -26,7 +26,7 @@ def model_folder(out: Path, cell_id: str) -> Path:
 def save_model(folder: Path, arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> None:
     """Write a model's arrays and facts; the facts come last and mark the folder as complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / ARRAYS, save({name: np.ascontiguousarray(value) for name, value in arrays.items()}))
+    _replace(folder / ARRAYS, save({name: np.asarray(value, order="C") for name, value in arrays.items()}))
     _replace(folder / FACTS, json.dumps(facts, indent=1, sort_keys=True).encode())
 
 

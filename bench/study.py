@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import registry
 from bench.cells import FAILURES, Cell, DatasetSpec, Phase, Record
-from bench.config import MethodChoice, Suite, search_defaults
+from bench.config import MethodChoice, Suite, starting_point
 from bench.tuner import Tuner, Verdict
 
 FOLDER = "studies"
@@ -36,6 +36,7 @@ class Request:
     """Cells that a pair needs before it can go on.
 
     Attributes:
+        prune: whether a cell may be stopped early.
         trials: the trial of those cells whose intermediate scores decide about pruning, by cell id.
     """
 
@@ -43,6 +44,7 @@ class Request:
     metrics: tuple[str, ...]
     split: str
     tuner: Tuner | None = None
+    prune: bool = False
     trials: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -82,12 +84,11 @@ def _tune(
 ) -> Generator[Request, Mapping[str, Record], tuple[Mapping[str, Any], str, float | None]]:
     tune = suite.tune
     assert tune is not None
-    component = registry.load("method", pair.method.target, suite.root)
     better = registry.metric(tune.objective).better
     name = f"{suite.name}/{pair.dataset.name}/{pair.method.name}"
     journal = out / FOLDER / f"{pair.dataset.name}--{pair.method.name}.journal"
     fixed = pair.method.params
-    tuner = Tuner(name, tune, pair.method.search, better, search_defaults(pair.method, component), journal)
+    tuner = Tuner(name, tune, pair.method.search, better, starting_point(pair.method), journal)
     reasons: list[str] = []
     for batch, first in enumerate(range(0, tune.trials, tune.batch)):
         asked = tuner.ask(batch, min(tune.batch, tune.trials - first))
@@ -95,7 +96,9 @@ def _tune(
         unique = {cell.id: cell for cells in trials for cell in cells}
         # The first trial of a repeated configuration reports for all of them.
         reporting = {cells[0].id: at for at, cells in reversed(list(enumerate(trials)))}
-        records = yield Request(tuple(unique.values()), (tune.objective,), "validation", tuner, reporting)
+        records = yield Request(
+            tuple(unique.values()), (tune.objective,), "validation", tuner, tune.pruner != "off", reporting
+        )
         verdicts = [_verdict(tune.objective, [records[cell.id] for cell in cells]) for cells in trials]
         tuner.tell(verdicts)
         reasons += [records[cell.id].reason for cells in trials for cell in cells if records[cell.id].reason]

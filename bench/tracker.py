@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import queue
 import tempfile
 import threading
@@ -42,9 +43,7 @@ class MlflowTracker(Tracker):
     def __init__(self, uri: str, suite: str, out: Path, known: Iterable[Record]) -> None:
         self._queue: queue.Queue[Any] = queue.Queue()
         self._arguments = (uri, suite, out)
-        self._trials: dict[str, dict[str, Record]] = {}
-        for record in known:
-            self.record(record)
+        self._known = _by_run(known)
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._thread.start()
 
@@ -64,11 +63,13 @@ class MlflowTracker(Tracker):
         uri, suite, out = self._arguments
         try:
             store = Store(uri, suite, out)
+            for group in self._known.values():
+                store.put(list(group.values()))
             while (item := self._queue.get()) is not _STOP:
                 if isinstance(item, Record):
-                    siblings = self._trials.setdefault(run_key(item), {})
-                    siblings[item.cell.id] = item
-                    store.put(list(siblings.values()))
+                    group = self._known.setdefault(run_key(item), {})
+                    group[item.cell.id] = item
+                    store.put(list(group.values()))
                 else:
                     store.put_files(item)
         except Exception as error:
@@ -87,6 +88,8 @@ class Store:
 
         self.out = out.resolve()
         local = uri == "sqlite"
+        # On a server, runs of another folder with the same suite are not ours to replace.
+        self._origin = "" if local else f"{platform.node()}:{self.out}"
         self._client = MlflowClient(f"sqlite:///{self.out / DATABASE}" if local else uri)
         experiment = self._client.get_experiment_by_name(suite)
         if experiment is not None:
@@ -123,7 +126,7 @@ class Store:
             page = self._client.search_runs([self._experiment], max_results=1_000, page_token=token)
             for run in page:
                 tags = run.data.tags
-                if "bench.key" not in tags:
+                if "bench.key" not in tags or tags.get("bench.origin", "") != self._origin:
                     continue
                 if "bench.digest" in tags and tags["bench.key"] not in found:
                     found[tags["bench.key"]] = (run.info.run_id, tags["bench.digest"])
@@ -137,6 +140,8 @@ class Store:
         from mlflow.entities import Metric, Param, RunTag
 
         tags = {**spec.tags, "bench.key": spec.key}
+        if self._origin:
+            tags["bench.origin"] = self._origin
         if spec.parent is not None:
             tags["mlflow.parentRunId"] = self._runs[spec.parent][0]
         run = self._client.create_run(
@@ -168,14 +173,20 @@ class Store:
 
 def synchronise(uri: str, suite: str, out: Path, records: Iterable[Record], files: Sequence[Path]) -> int:
     """Make a store hold what these records say; how many runs they make."""
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        groups.setdefault(run_key(record), []).append(record)
+    groups = _by_run(records)
     store = Store(uri, suite, out)
     for group in groups.values():
-        store.put(group)
+        store.put(list(group.values()))
     store.put_files([file for file in files if file.exists()])
     return len(groups)
+
+
+def _by_run(records: Iterable[Record]) -> dict[str, dict[str, Record]]:
+    """Records by the run they make together, and by cell."""
+    groups: dict[str, dict[str, Record]] = {}
+    for record in records:
+        groups.setdefault(run_key(record), {})[record.cell.id] = record
+    return groups
 
 
 def _calm_mlflow() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -24,6 +25,10 @@ from methods.networks import choose_device
 
 if TYPE_CHECKING:
     from torch import nn
+
+log = logging.getLogger(__name__)
+
+_N_ELLIPSES = 60
 
 # report(position of the cell, epoch, score) -> whether the cell shall stop
 Report = Callable[[int, int, float], bool]
@@ -90,7 +95,7 @@ def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     peak = PeakMemory()
     data = _load_once(json.dumps(asdict(job.cells[0].dataset), sort_keys=True), job.root)
-    fits = _restore(prepared) if job.reuse else None
+    fits = _restore(prepared, data) if job.reuse else None
     if fits is None:
         fits = _fit(prepared, data, report)
         for cell, fit in zip(job.cells, fits, strict=True):
@@ -187,8 +192,6 @@ def _look(cell: Cell, fit: _Fit, data: Data, job: Job) -> None:
     try:
         fit.fitted = observe(fit.method, data, job.split)
         fit.score_seconds += time.perf_counter() - began
-        if cell.phase == "final":
-            _save(cell, fit.method, fit.fitted, data, job)
     except NonFiniteError as error:
         fit.status, fit.reason = "diverged", str(error)
     except MemoryError:
@@ -196,6 +199,12 @@ def _look(cell: Cell, fit: _Fit, data: Data, job: Job) -> None:
     except Exception as error:
         fit.status, fit.reason = "failed", f"{type(error).__name__}: {error}"
         fit.traceback = traceback.format_exc()
+    if fit.fitted is not None and cell.phase == "final":
+        try:
+            _save(cell, fit.method, fit.fitted, data, job)
+        except Exception:
+            # The scores stand; a metric added later fits this cell anew.
+            log.warning("cell %s could not be saved", cell.id, exc_info=True)
 
 
 def _save(cell: Cell, method: Any, fitted: Fitted, data: Data, job: Job) -> None:
@@ -219,21 +228,27 @@ def _picture(fitted: Fitted, data: Data) -> dict[str, Any]:
     if colour is not None:
         arrays["colour"] = np.asarray(colour[rows], dtype=np.float64)
     if fitted.decoders and fitted.Z.shape[1] == 2:
-        import torch
-
-        from metrics.geometry import pullback_metric
-
-        at = np.sort(np.random.default_rng(0).permutation(len(fitted.Z))[:60])
-        parameter = next(iter(fitted.decoders[0].parameters()), None)
-        z = torch.as_tensor(fitted.Z[at])
-        z = z if parameter is None else z.to(parameter)
-        with torch.no_grad():
-            arrays["ellipse.G"] = pullback_metric(fitted.decoders, z).double().cpu().numpy()
-        arrays["ellipse.rows"] = at
+        at = np.sort(np.random.default_rng(0).permutation(len(fitted.Z))[:_N_ELLIPSES])
+        try:
+            arrays["ellipse.G"] = _metric_at(fitted, at)
+            arrays["ellipse.rows"] = at
+        except Exception:
+            log.warning("no ellipses: the decoder's pullback metric cannot be computed", exc_info=True)
     return arrays
 
 
-def _restore(prepared: Prepared) -> list[_Fit] | None:
+def _metric_at(fitted: Fitted, rows: Any) -> Any:
+    import torch
+
+    from metrics.geometry import pullback_metric
+
+    modules = [decoder for decoder in fitted.decoders if isinstance(decoder, torch.nn.Module)]
+    like = next((p for module in modules for p in module.parameters()), torch.zeros(()))
+    with torch.no_grad():
+        return pullback_metric(fitted.decoders, torch.as_tensor(fitted.Z[rows]).to(like)).double().cpu().numpy()
+
+
+def _restore(prepared: Prepared, data: Data) -> list[_Fit] | None:
     """The saved models of all cells, or None where one of them has to be fitted anew."""
     fits = []
     for cell in prepared.job.cells:
@@ -241,7 +256,7 @@ def _restore(prepared: Prepared) -> list[_Fit] | None:
         if saved is None or not saved[1].get("loadable"):
             return None
         arrays, facts = saved
-        method = prepared.component(**cell.params)
+        method = _instance(prepared.component, cell, data, prepared.job.device)
         state = {n.removeprefix("state."): v for n, v in arrays.items() if n.startswith("state.")}
         fits.append(_Fit(method, restored(method.load_arrays(state), arrays, facts["split"])))
     return fits

@@ -9,16 +9,18 @@ import ctypes
 import faulthandler
 import json
 import os
+import random
 import signal
 import sys
 import threading
 import traceback
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
-from bench.cells import job_from_json
+from bench.cells import Job, job_from_json
 
-EXPECTED_MISERY = ("out of memory", "can't allocate memory", "cannot allocate memory")
+OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
 def main(arguments: list[str]) -> None:
@@ -28,9 +30,11 @@ def main(arguments: list[str]) -> None:
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = _Channel(Connection(jobs, writable=False), Connection(results, readable=False))
-    _limit_threads()
+    home = Path.cwd()
     while (message := channel.receive()) is not None:
-        channel.send(_answer(message, channel))
+        job = job_from_json(message)
+        _clean_slate(home, job.cells[0].seed)
+        channel.send(_answer(job, channel))
 
 
 class _Channel:
@@ -52,12 +56,12 @@ class _Channel:
         return self.receive() == "stop"
 
 
-def _answer(message: str, channel: _Channel) -> dict[str, Any]:
+def _answer(job: Job, channel: _Channel) -> dict[str, Any]:
     from bench.work import prepare, run_job
 
     try:
-        prepared = prepare(job_from_json(message))
-        channel.send({"event": "started", "warm_up_seconds": prepared.seconds})
+        prepared = prepare(job)
+        channel.send({"event": "started"})
         records = run_job(prepared, channel.ask)
     except BaseException as error:
         return {
@@ -71,14 +75,24 @@ def _answer(message: str, channel: _Channel) -> dict[str, Any]:
 
 def _out_of_memory(error: BaseException) -> bool:
     said = str(error).lower()
-    return isinstance(error, MemoryError) or any(sign in said for sign in EXPECTED_MISERY)
+    return isinstance(error, MemoryError) or any(sign in said for sign in OUT_OF_MEMORY_SIGNS)
 
 
-def _limit_threads() -> None:
-    """Hold torch to the threads that the executor set for the other libraries by environment."""
+def _clean_slate(home: Path, seed: int) -> None:
+    """Undo what an earlier job's method may have changed for the whole process.
+
+    The global random states are seeded too: for a method that draws from them, against the contract.
+    """
+    import numpy as np
     import torch
 
+    os.chdir(home)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    random.seed(seed)
 
 
 def _die_with_the_coordinator(lifeline: int) -> None:

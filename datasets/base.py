@@ -21,7 +21,7 @@ class Data:
 
     Attributes:
         X: float32 (n_samples, n_features), in natural units.
-        y: integer labels (n_samples,), or None.
+        y: labels (n_samples,), or None; names are replaced by integers.
         intrinsic: float64 (n_samples, k), coordinates on the manifold, or None.
         sample_shape: shape of one sample before flattening, e.g. (1, 28, 28), or None.
         train, validation, test: disjoint row numbers. Left empty, a fixed random 70/15/15 split is made.
@@ -47,6 +47,7 @@ class Data:
             raise ValueError(f"X must be a matrix with at least 4 rows, got shape {X.shape}")
         if not np.isfinite(X).all():
             raise ValueError(f"X holds {np.count_nonzero(~np.isfinite(X))} values that are not finite")
+        object.__setattr__(self, "y", _labels(self.y))
         for name in ("y", "intrinsic"):
             known = getattr(self, name)
             if known is not None and len(known) != len(X):
@@ -54,14 +55,14 @@ class Data:
         if self.sample_shape is not None and int(np.prod(self.sample_shape)) != X.shape[1]:
             raise ValueError(f"sample_shape {self.sample_shape} does not make {X.shape[1]} features")
         object.__setattr__(self, "X", X)
-        if len(self.train) == 0:
+        if self.intrinsic is not None:
+            object.__setattr__(self, "intrinsic", np.asarray(self.intrinsic, dtype=np.float64))
+        for name in ("train", "validation", "test"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.int64))
+        if len(self.train) == len(self.validation) == len(self.test) == 0:
             for name, rows in zip(("train", "validation", "test"), random_split(len(X)), strict=True):
                 object.__setattr__(self, name, rows)
         _check_splits(self)
-
-    @property
-    def n_features(self) -> int:
-        return self.X.shape[1]
 
     def rows(self, split: str) -> Array:
         """Row numbers of a split: 'train', 'validation' or 'test'."""
@@ -135,6 +136,24 @@ def content_hash(data: Data) -> str:
             digest.update(f"{name}{values.dtype.str}{values.shape}".encode())
             digest.update(values.tobytes())
     return digest.hexdigest()[:16]
+
+
+def _labels(y: Any) -> Array | None:
+    """Labels as integers; names become their places in alphabetical order.
+
+    Raises:
+        ValueError: they are continuous.
+    """
+    if y is None:
+        return None
+    labels = np.asarray(y)
+    if labels.ndim != 1:
+        raise ValueError(f"y must be one label for each row, got shape {labels.shape}")
+    if labels.dtype.kind in "OUSb":
+        labels = np.unique(labels.astype(str), return_inverse=True)[1]
+    if not np.array_equal(labels, labels.astype(np.int64)):
+        raise ValueError("y must hold labels; put continuous coordinates into intrinsic")
+    return labels.astype(np.int64)
 
 
 def _check_splits(data: Data) -> None:

@@ -114,6 +114,7 @@ class AttachedDecoderMethod(Method):
         if isinstance(decoder, DivergedError):
             raise decoder
         self.decoder_ = decoder
+        self.history_: dict[str, list[float]] = {}
         self.n_features_in_ = X.shape[1]
         self.decoder_seconds_ = time.perf_counter() - started
         return self

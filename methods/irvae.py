@@ -42,7 +42,7 @@ class IRVAE(VAE):
     }
     search_space: ClassVar[dict[str, Any]] = {
         "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},
-        "iso_reg": {"low": 1.0, "high": 1e4, "log": True},
+        "iso_reg": {"low": 0.1, "high": 1e4, "log": True},
     }
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "beta", "iso_reg")
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.manifold import Isomap as SklearnIsomap
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, require_positive
+from methods.base import Array, OnEpoch, check_matrix, require_positive
 from methods.networks import Activation
 
 
@@ -51,8 +51,10 @@ class Isomap(AttachedDecoderMethod):
         super().check_parameters()
         require_positive(self, "n_neighbors")
 
-    def fit(self, X: Array, y: Array | None = None) -> Self:
-        """Embed X (n_samples, n_features) and fit the attached decoder.
+    def fit(
+        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
+    ) -> Self:
+        """Embed X (n_samples, n_features) and fit the attached decoder; X_val and on_epoch have no effect.
 
         Raises:
             ValueError: n_neighbors is not below the number of samples.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from sklearn.decomposition import PCA as SklearnPCA
 
-from methods.base import Array, Method, check_matrix, require_positive
+from methods.base import Array, Method, OnEpoch, check_matrix, require_positive
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,8 +29,10 @@ class PCA(Method):
     def check_parameters(self) -> None:
         require_positive(self, "latent_dim")
 
-    def fit(self, X: Array, y: Array | None = None) -> Self:
-        """Fit to X (n_samples, n_features).
+    def fit(
+        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
+    ) -> Self:
+        """Fit to X (n_samples, n_features). There are no epochs: X_val and on_epoch have no effect.
 
         Raises:
             ValueError: latent_dim exceeds the number of samples or of features.
@@ -40,6 +42,7 @@ class PCA(Method):
         if self.latent_dim > min(X.shape):
             raise ValueError(f"latent_dim = {self.latent_dim} exceeds min(X.shape) = {min(X.shape)}")
         fitted = SklearnPCA(self.latent_dim, svd_solver="full").fit(X.astype(np.float64))
+        self.history_: dict[str, list[float]] = {}
         return self.load_arrays({"components": fitted.components_, "mean": fitted.mean_})
 
     def encode(self, X: Array) -> Array:

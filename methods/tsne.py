@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, require_positive
+from methods.base import Array, OnEpoch, check_matrix, require_positive
 from methods.networks import Activation
 
 
@@ -55,8 +55,10 @@ class TSNE(AttachedDecoderMethod):
         if self.latent_dim > 2:
             raise ValueError(f"latent_dim must be 1 or 2 for t-SNE, got {self.latent_dim}")
 
-    def fit(self, X: Array, y: Array | None = None) -> Self:
-        """Embed X (n_samples, n_features) and fit the attached decoder."""
+    def fit(
+        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
+    ) -> Self:
+        """Embed X (n_samples, n_features) and fit the attached decoder; X_val and on_epoch have no effect."""
         self.check_parameters()
         X = check_matrix(X)
         fitted = self._new(

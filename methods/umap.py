@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, require_positive
+from methods.base import Array, OnEpoch, check_matrix, require_positive
 from methods.networks import Activation
 
 
@@ -61,8 +61,10 @@ class UMAP(AttachedDecoderMethod):
         if not 0 <= self.min_dist <= 1:
             raise ValueError(f"min_dist must lie in [0, 1], got {self.min_dist}")
 
-    def fit(self, X: Array, y: Array | None = None) -> Self:
-        """Embed X (n_samples, n_features) and fit the attached decoder.
+    def fit(
+        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
+    ) -> Self:
+        """Embed X (n_samples, n_features) and fit the attached decoder; X_val and on_epoch have no effect.
 
         Raises:
             ValueError: n_neighbors is below 2 or not below the number of samples.

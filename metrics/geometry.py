@@ -8,7 +8,7 @@ through `torch.func`. Leading axes are free: a stack of S decoders maps (S, n, d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -69,12 +69,12 @@ def push_forward(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor,
     Returns:
         f(z) (..., n, n_features) and J(z) tangents (..., n, t, n_features).
     """
-    if isinstance(decoder, nn.Sequential):
-        for layer in decoder:
+    if _forwards_as(decoder, nn.Sequential):
+        for layer in cast("nn.Sequential", decoder):
             z, tangents = push_forward(layer, z, tangents)
         return z, tangents
-    if isinstance(decoder, nn.Linear):
-        return decoder(z), functional.linear(tangents, decoder.weight)
+    if _forwards_as(decoder, nn.Linear):
+        return decoder(z), functional.linear(tangents, cast("nn.Linear", decoder).weight)
     own = getattr(decoder, "push_forward", None)
     if own is not None:
         value, pushed = own(z, tangents)
@@ -95,6 +95,13 @@ def as_latent(z: Any) -> Tensor:
     """Latent points as a floating-point tensor; arrays are accepted."""
     z = torch.as_tensor(z)
     return z if z.is_floating_point() else z.to(torch.get_default_dtype())
+
+
+def _forwards_as(decoder: Decoder, known: type[nn.Module]) -> bool:
+    """Whether a module computes what the known class does: a subclass may not, nor one with hooks."""
+    if not isinstance(decoder, known) or type(decoder).forward is not known.forward:
+        return False
+    return not decoder._forward_hooks and not decoder._forward_pre_hooks
 
 
 def _gram(J: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,23 @@ MAX_PAIRS = 20_000
 MIXUP_REACH = 0.2
 
 
+# What a metric may need, and what is said where it is absent.
+NEEDS = {
+    "reconstruction": "the method has no decoder",
+    "decoder": "the method has no differentiable decoder",
+    "labels": "the data set has no labels",
+    "intrinsic": "the data set has no intrinsic coordinates",
+    "geodesic": "the data set has no exact geodesics",
+}
+_ATTRIBUTES = {"labels": "y", "intrinsic": "intrinsic", "geodesic": "geodesic"}
+
+
+def missing_from_data(data: Any, need: str) -> str | None:
+    """Why a need is not met by a data set, or None where it is, or where it does not concern the data."""
+    attribute = _ATTRIBUTES.get(need)
+    return NEEDS[need] if attribute is not None and getattr(data, attribute) is None else None
+
+
 class NotApplicableError(Exception):
     """A metric cannot be computed for this model on this data; the message says why."""
 
@@ -31,7 +49,7 @@ class View:
         split: the scored split. 'train' for a method that cannot encode new points.
         Z: latent points of that split (n, d). Z_train: those of the training split.
         decode: maps latent arrays to the data space; None where the method has no decoder.
-        decoders: differentiable decoders in double precision (several for an ensemble), or empty.
+        own_decoders: the method's differentiable decoders (several for an ensemble), or empty.
         fit_attached: fits the common attached decoder to (Z_train, X_train).
     """
 
@@ -40,19 +58,15 @@ class View:
     Z: Array
     Z_train: Array
     decode: Callable[[Array], Array] | None
-    decoders: tuple[torch.nn.Module, ...]
+    own_decoders: tuple[Any, ...]
     fit_attached: Callable[[], torch.nn.Module]
 
     def missing(self, need: str) -> str | None:
         """Why a metric's need is not met, or None where it is."""
-        absent = {
-            "reconstruction": (self.decode is None, "the method has no decoder"),
-            "decoder": (not self.decoders, "the method has no differentiable decoder"),
-            "labels": (self.data.y is None, "the data set has no labels"),
-            "intrinsic": (self.data.intrinsic is None, "the data set has no intrinsic coordinates"),
-            "geodesic": (self.data.geodesic is None, "the data set has no exact geodesics"),
-        }[need]
-        return absent[1] if absent[0] else None
+        if need in ("reconstruction", "decoder"):
+            absent = self.decode is None if need == "reconstruction" else not self.own_decoders
+            return NEEDS[need] if absent else None
+        return missing_from_data(self.data, need)
 
     @cached_property
     def rows(self) -> Array:
@@ -66,16 +80,29 @@ class View:
     def X_hat(self) -> Array:
         if self.decode is None:
             raise NotApplicableError("the method has no decoder")
-        return np.asarray(self.decode(self.Z))
+        X_hat = np.asarray(self.decode(self.Z))
+        if X_hat.shape != self.X.shape:
+            raise ValueError(f"decode gives shape {X_hat.shape}, {self.X.shape} is needed")
+        return X_hat
+
+    @cached_property
+    def decoders(self) -> tuple[Any, ...]:
+        """Copies of the method's decoders for evaluation, in double precision."""
+        import torch
+
+        def exact(decoder: Any) -> Any:
+            return copy.deepcopy(decoder).double().eval() if isinstance(decoder, torch.nn.Module) else decoder
+
+        return tuple(exact(decoder) for decoder in self.own_decoders)
 
     @cached_property
     def latent(self) -> torch.Tensor:
         """Z in double precision, on the decoders' device."""
         import torch
 
-        parameter = next(iter(self.decoders[0].parameters()), None) if self.decoders else None
-        device = parameter.device if parameter is not None else torch.device("cpu")
-        return torch.as_tensor(self.Z, dtype=torch.float64, device=device)
+        modules = [decoder for decoder in self.decoders if isinstance(decoder, torch.nn.Module)]
+        parameter = next((p for module in modules for p in module.parameters()), None)
+        return torch.as_tensor(self.Z, dtype=torch.float64, device=None if parameter is None else parameter.device)
 
     @cached_property
     def mixup_latent(self) -> torch.Tensor:
@@ -97,7 +124,7 @@ class View:
 
     @cached_property
     def pairs(self) -> tuple[Array, Array]:
-        """Pairs i < j of positions in the split: all of them, or so many drawn once by a fixed seed."""
+        """Positions in the split of all pairs of points, or of so many pairs drawn by a fixed seed."""
         n = len(self.rows)
         if n * (n - 1) // 2 <= MAX_PAIRS:
             i, j = np.triu_indices(n, 1)

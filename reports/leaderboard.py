@@ -83,7 +83,7 @@ def boards(
 
 def _row(rows: pd.DataFrame, method: str, metrics: Sequence[str]) -> Row:
     good = final_values(rows)
-    cells = rows.drop_duplicates("cell_id")
+    cells = rows[rows["status"].isin(["ok", "n/a"])].drop_duplicates("cell_id")
     cost = (cells["fit_seconds"] + cells["decoder_seconds"]).dropna()
     decoder = rows.loc[rows["decoder"] != "none", "decoder"]
     return Row(

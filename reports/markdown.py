@@ -11,8 +11,6 @@ import pandas as pd
 from reports.frames import in_order
 from reports.leaderboard import Board
 
-_MARKS = {"ok": "ok", "pruned": "pruned"}
-
 
 def report(
     frame: pd.DataFrame,
@@ -131,7 +129,7 @@ def _provenance(runs: Sequence[Mapping[str, Any]]) -> str:
     data = "\n".join(f"  - {name}: `{content}`" for name, content in last["data"].items())
     return (
         f"- Command: `{last['command']}`\n- Started: {last['started_at']} (run {len(runs)} of this folder)\n"
-        f"{_time_spent(last.get('end'))}"
+        f"{_time_spent([run['end'] for run in runs if 'end' in run])}"
         f"- Workers: {last['n_workers']} processes, {last['threads']} threads each; device {last['device']}\n"
         f"- Commit: {', '.join(commits)}\n- Hardware: {hardware}\n"
         f"- Versions: {versions}\n- Data, by content hash:\n{data}\n\n"
@@ -140,10 +138,11 @@ def _provenance(runs: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _time_spent(end: Mapping[str, Any] | None) -> str:
-    """Wall time of the last run, and the share of its workers' time that was not a cell's own."""
-    if end is None:
+def _time_spent(ends: Sequence[Mapping[str, Any]]) -> str:
+    """Wall time of the last run that computed something, and the share of workers' time that was not a cell's own."""
+    if not ends:
         return ""
+    end = ends[-1]
     wall, available = end["wall_seconds"], end["wall_seconds"] * end["n_workers"]
     outside = max(0.0, 1 - end["busy_seconds"] / available) if available else 0.0
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.config import load_suite
+from bench.config import load_suite, starting_point
 from bench.errors import BadInputError
 from tests.conftest import SMALL_SUITE
 
@@ -47,6 +47,8 @@ BROKEN = {
     "unknown preset": (b'suite = "s"\n[datasets.digits]\n[methods.ae]\npreset = "paper"\n', "published"),
     "search not a table": (b'suite = "s"\n[datasets.digits]\n[methods.ae]\nsearch = 3\n', "methods.ae.search"),
     "search upside down": (b'suite = "s"\n[datasets.digits]\n[methods.ae]\nsearch = {learning_rate = {low = 1.0, high = 0.1}}\n', "low must be below high"),
+    "search with a negative step": (b'suite = "s"\n[datasets.digits]\n[methods.ae]\nsearch = {latent_dim = {low = 1, high = 9, step = -1}}\n', "step: must be positive"),
+    "search with a broken step": (b'suite = "s"\n[datasets.digits]\n[methods.ae]\nsearch = {latent_dim = {low = 1, high = 9, step = 0.5}}\n', "search.latent_dim"),
     "search of unknown": (b'suite = "s"\n[datasets.digits]\n[methods.ae]\nsearch = {lr = [1]}\n', "search.lr"),
     "search of log zero": (b'suite = "s"\n[datasets.digits]\n[methods.ae]\nsearch = {learning_rate = {low = 0.0, high = 0.1, log = true}}\n', "positive low"),
     "search and value": (b'suite = "s"\n[datasets.digits]\n[methods.ae]\nlatent_dim = 2\nsearch = {latent_dim = [2, 3]}\n', "fixed value"),
@@ -140,7 +142,23 @@ def test_keys_override_the_preset_and_leave_the_search_space(write_suite):
     text = SMALL_SUITE + '[methods.vae]\npreset = "published"\nepochs = 7\nlearning_rate = 0.01\n'
     vae = load_suite(write_suite(text)).methods[-1]
     assert vae.params["epochs"] == 7 and vae.params["hidden"] == [256] * 4
-    assert set(vae.search) == {"beta"}
+    assert vae.search == {}
+
+
+def test_a_searched_preset_starts_from_the_preset(write_suite):
+    text = (
+        SMALL_SUITE
+        + '[methods.irvae]\npreset = "published"\nsearch = { iso_reg = { low = 1, high = 10000, log = true } }\n'
+    )
+    irvae = load_suite(write_suite(text)).methods[-1]
+    assert starting_point(irvae) == {"iso_reg": 1000.0}
+    assert irvae.search == {"iso_reg": {"low": 1.0, "high": 10000.0, "log": True}}
+    assert isinstance(irvae.search["iso_reg"]["low"], float)
+
+
+def test_smoke_may_search_epochs(write_suite):
+    text = SMALL_SUITE + "[methods.vae]\nsearch = { epochs = [10, 20] }\n"
+    assert load_suite(write_suite(text), smoke=True).methods[-1].params["epochs"] == 2
 
 
 def test_smoke_is_one_seed_two_epochs_and_no_tuning(write_suite):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bench.cells import Cell, DatasetSpec, Record, Score
@@ -45,6 +47,18 @@ def test_a_retried_failure_is_replaced_and_a_rescored_cell_keeps_its_timings(tmp
     (merged,) = Ledger(tmp_path).records.values()
     assert merged.fit_seconds == 5.0 and merged.requested == ("mcn", "stress")
     assert {score.metric: score.value for score in merged.scores} == {"mcn": 1.0, "stress": 0.5}
+
+
+def test_a_good_cell_whose_rescoring_fails_keeps_its_scores(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.add([record(0, metrics=("mcn", "stress"))])
+    late = record(0, "timeout", metrics=("mcn_attached",), value=None)
+    failed = tuple(Score("mcn_attached", "mcn_attached", "test", None, "lower", "failed", "slow") for _ in late.scores)
+    ledger.add([replace(late, scores=failed, reason="slow")])
+    (merged,) = Ledger(tmp_path).records.values()
+    assert merged.status == "ok" and merged.value("mcn") == 1.0 and merged.value("stress") == 1.0
+    (lost,) = [score for score in merged.scores if score.metric == "mcn_attached"]
+    assert lost.status == "failed" and lost.reason == "timeout: slow"
 
 
 def test_one_coordinator_at_a_time(tmp_path):

@@ -169,8 +169,16 @@ def test_faults_become_statuses_and_the_good_results_stay(bench, write_suite, tm
 
     status = bench("status", "out")
     assert "this method never works" in status.stdout and "logs/" in status.stdout
-    logs = {path.name: path.read_text() for path in (tmp_path / "out" / "logs").glob("*.txt")}
-    assert any("in fit" in text and "time.sleep" not in text for text in logs.values())
+    # Where there is a log it shows the place: the traceback, or what the process was doing when it was ended.
+    logs = {
+        line.split(": ")[1].split()[0]: line.rpartition("-> ")[2]
+        for line in status.stdout.splitlines()
+        if "-> " in line
+    }
+    assert {"raises", "hangs", "crashes"} <= set(logs)
+    for method, path in logs.items():
+        text = (tmp_path / path.strip()).read_text()
+        assert "faulty.py" in text and "in fit" in text, method
 
     # Failures are kept and shown, nothing runs again; only --retry runs them.
     again = bench("run", "--out", "out")
@@ -181,6 +189,113 @@ def test_faults_become_statuses_and_the_good_results_stay(bench, write_suite, tm
     assert mended.returncode == 1
     after = frame_of(tmp_path / "out").groupby("method")["status"].agg(set)
     assert set(after["raises"]) == {"ok", "n/a"} and set(after["hangs"]) == {"timeout"}
+
+
+SHARING = """
+import os
+import threading
+import numpy as np
+import torch
+
+
+class Rude:
+    \"\"\"Leaves the process it ran in spoiled.\"\"\"
+
+    def __init__(self, latent_dim: int = 2):
+        self.latent_dim = latent_dim
+
+    def fit(self, X):
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        os.chdir("/")
+        return self
+
+    def encode(self, X):
+        return np.asarray(X[:, :2], dtype=np.float32)
+
+
+class Deadly(Rude):
+    def fit(self, X):
+        threading.Timer(1.0, lambda: os._exit(7)).start()
+        return self
+
+
+class Slow(Rude):
+    def fit(self, X):
+        import time
+
+        time.sleep(2)
+        return self
+
+
+class Bracketed(Rude):
+    def fit(self, X):
+        raise RuntimeError("no file in [/data/x] [bold]")
+"""
+
+
+def test_a_method_cannot_harm_the_next_one_in_its_worker(bench, write_suite, tmp_path):
+    (tmp_path / "sharing.py").write_text(SHARING)
+    rude = '[methods.rude]\ntarget = "./sharing.py:Rude"\n'
+    deadly = '[methods.deadly]\ntarget = "./sharing.py:Deadly"\n[methods.slow]\ntarget = "./sharing.py:Slow"\n'
+    write_suite(SMALL_SUITE)
+    assert bench("run", "--out", "alone", "--jobs", "1").returncode == 0
+    write_suite(SMALL_SUITE.replace("[methods.pca]", rude + deadly + "[methods.pca]"))
+    done = bench("run", "--out", "together", "--jobs", "1")
+    assert done.returncode == 0, done.stdout
+    together = frame_of(tmp_path / "together")
+    ours = together[together["method"].isin(["pca", "ae"])].reset_index(drop=True)
+    assert_same_results(frame_of(tmp_path / "alone"), ours)
+    assert len(list((tmp_path / "together" / "models").iterdir())) == 10
+
+
+def test_a_reason_with_brackets_is_shown_as_it_is(bench, write_suite, tmp_path):
+    (tmp_path / "sharing.py").write_text(SHARING)
+    write_suite(SMALL_SUITE.replace("[methods.pca]", '[methods.odd]\ntarget = "./sharing.py:Bracketed"\n[methods.pca]'))
+    for _ in range(2):
+        done = bench("run", "--out", "out")
+        assert done.returncode == 1 and "no file in [/data/x] [bold]" in done.stdout and not done.stderr
+
+
+PRUNED = TUNED.replace("trials = 4\nbatch = 2", "trials = 12\nbatch = 4").replace(
+    "tune_seeds = [7, 8]", "tune_seeds = [7]"
+)
+
+
+def test_hopeless_trials_are_pruned_and_a_resumed_run_prunes_the_same(bench, write_suite, tmp_path):
+    write_suite(PRUNED)
+    done = bench("run", "--out", "out", "-m", "ae")
+    assert done.returncode == 0, done.stdout
+    frame = frame_of(tmp_path / "out")
+    tune = frame[frame["phase"] == "tune"]
+    assert {"ok", "pruned"} == set(tune["status"]) and tune["cell_id"].nunique() <= 12
+    # As after a kill: only the first jobs are known.
+    (ledger,) = (tmp_path / "out" / "ledger").glob("*.jsonl")
+    (tmp_path / "half" / "ledger").mkdir(parents=True)
+    (tmp_path / "half" / "ledger" / ledger.name).write_text("".join(ledger.read_text().splitlines(keepends=True)[:4]))
+    assert bench("run", "--out", "half", "-m", "ae").returncode == 0
+    assert_same_results(frame, frame_of(tmp_path / "half"))
+    # Without the pruner the pruned ones are run to their end.
+    write_suite(PRUNED.replace("batch = 4", 'batch = 4\npruner = "off"'))
+    assert bench("run", "--out", "out", "-m", "ae").returncode == 0
+    after = frame_of(tmp_path / "out")
+    selected = after[(after["phase"] == "tune") & (after["status"] == "ok")]
+    assert selected["cell_id"].nunique() > (tune["status"] == "ok").sum()
+
+
+def test_a_configuration_that_is_no_longer_asked_for_fails_nobody(bench, write_suite, tmp_path):
+    (tmp_path / "mood.py").write_text(
+        "import numpy as np\nclass Mood:\n    def __init__(self, bad: bool = False):\n        self.bad = bad\n"
+        "    def fit(self, X):\n        if self.bad:\n            raise RuntimeError('bad mood')\n        return self\n"
+        "    def encode(self, X):\n        return np.asarray(X[:, :2], dtype=np.float32)\n"
+    )
+    mood = '[methods.mood]\ntarget = "./mood.py:Mood"\nbad = true\n[methods.pca]'
+    write_suite(SMALL_SUITE.replace("[methods.pca]", mood))
+    assert bench("run", "--out", "out").returncode == 1
+    write_suite(SMALL_SUITE.replace("[methods.pca]", mood.replace("true", "false")))
+    done = bench("run", "--out", "out")
+    assert done.returncode == 0 and "bad mood" not in done.stdout
+    assert "bad mood" not in (tmp_path / "out" / "report.md").read_text()
 
 
 def test_a_tuned_run_reports_the_winner_on_other_seeds(bench, write_suite, tmp_path):

@@ -52,6 +52,21 @@ def test_unusable_data_is_refused_with_a_reason(broken, said):
         Data(**broken)
 
 
+def test_names_of_classes_become_integers_and_hash_alike_in_every_process():
+    X = np.arange(24.0).reshape(8, 3)
+    names = np.array(["b", "a", "c", "a"] * 2, dtype=object)
+    data = Data(X, y=names)
+    assert data.y.tolist() == [1, 0, 2, 0] * 2 and data.y.dtype == np.int64
+    assert content_hash(data) == content_hash(Data(X, y=list(names.astype(str))))
+    with pytest.raises(ValueError, match="intrinsic"):
+        Data(X, y=np.linspace(0, 1, 8))
+
+
+def test_a_split_given_in_part_is_refused():
+    with pytest.raises(ValueError, match="each hold at least one row"):
+        Data(np.zeros((8, 2)), test=np.array([0, 1]))
+
+
 def test_a_third_party_may_return_any_object_with_x():
     class Foreign:
         X = np.ones((10, 2))

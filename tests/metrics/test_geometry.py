@@ -41,6 +41,23 @@ def test_jacobian_agrees_with_reverse_mode_autodiff(activation):
     torch.testing.assert_close(jacobian(decoder, z), expected, rtol=1e-10, atol=1e-12)
 
 
+def test_a_subclass_with_a_forward_of_its_own_is_not_taken_for_its_parent():
+    class Residual(nn.Sequential):
+        def forward(self, x):
+            return x + super().forward(x)
+
+    class Doubled(nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    z = points()
+    hooked = nn.Sequential(nn.Linear(3, 3)).double()
+    hooked.register_forward_hook(lambda module, arguments, output: output**2)
+    for decoder in (Residual(nn.Linear(3, 3), nn.Tanh()).double(), Doubled(3, 4).double(), hooked):
+        expected = torch.func.vmap(torch.func.jacrev(decoder))(z)
+        torch.testing.assert_close(jacobian(decoder, z), expected, rtol=1e-10, atol=1e-12)
+
+
 def test_any_callable_is_a_decoder():
     z = points(5, 2)
 
