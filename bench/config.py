@@ -13,12 +13,13 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench import registry
-from bench.errors import BadInputError, nearest
+from bench.errors import BadInputError, nearest, shown
 from bench.search import check_space
 from bench.signatures import SET_BY_RUNNER, parameters, resolve
 from metrics.view import NEEDS
 
 MAX_FILE_BYTES = 1_000_000
+MIN_MEMORY = 500_000_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600}
 _BYTES = {"MB": 10**6, "GB": 10**9}
@@ -134,7 +135,9 @@ def load_suite(path: Path, *, smoke: bool = False) -> Suite:
     for key, name in [("suite", parsed.suite), *((f"datasets.{n}", n) for n in parsed.datasets),
                       *((f"methods.{n}", n) for n in parsed.methods)]:  # fmt: skip
         if not _NAME.fullmatch(name) or len(name) > 100:
-            raise BadInputError(f"{path}: {key}: a name is letters, digits, '.', '_' and '-', got {name[:100]!r}")
+            raise BadInputError(
+                f"{path}: {key}: a name is at most 100 letters, digits, '.', '_' and '-', got {shown(name)}"
+            )
     run = parsed.run
     _check_seeds(path, run)
     return Suite(
@@ -143,7 +146,7 @@ def load_suite(path: Path, *, smoke: bool = False) -> Suite:
         report_seeds=tuple(run.report_seeds[:1] if smoke else run.report_seeds),
         tune_seeds=tuple(run.tune_seeds),
         timeout=_quantity(run.timeout, _SECONDS, f"{path}: run.timeout", "'90s', '10m' or '2h'"),
-        memory=int(_quantity(run.memory, _BYTES, f"{path}: run.memory", "'500MB' or '8GB'")),
+        memory=_memory(path, run.memory),
         tune=None if smoke else _check_objective(path, parsed.tune),
         datasets=tuple(_dataset(path, *item) for item in parsed.datasets.items()),
         methods=tuple(_method(path, *item, smoke=smoke) for item in parsed.methods.items()),
@@ -162,7 +165,7 @@ def _read(path: Path) -> str:
             raise BadInputError(f"{path}: is not a file; give the bench.toml in it")
         if path.stat().st_size > MAX_FILE_BYTES:
             raise BadInputError(f"{path}: {path.stat().st_size:,} bytes; a bench.toml has at most {MAX_FILE_BYTES:,}")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path}: not a text file in UTF-8 (byte {error.start})") from error
     except OSError as error:
@@ -180,8 +183,7 @@ def _explain(error: pydantic.ValidationError) -> str:
         return f"{key}: unknown key; {nearest(str(last), table.model_fields)}"
     if first["type"] == "missing":
         return f"{key}: is missing; {_MISSING.get(key, 'give it a value')}"
-    shown = repr(first["input"])
-    return f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}, got {shown[:80]}"
+    return f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}, got {shown(first['input'])}"
 
 
 _MISSING = {
@@ -206,10 +208,20 @@ def _check_seeds(path: Path, run: Run) -> None:
 
 
 def _quantity(text: str, units: Mapping[str, int], where: str, example: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
-    if match is None or match[2] not in units or not 0 < float(match[1]) * units[match[2]] < 1e15:
-        raise BadInputError(f"{where}: a positive number with a unit such as {example} is needed, got {text!r}")
-    return float(match[1]) * units[match[2]]
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)", text.strip())
+    scale = {name.lower(): size for name, size in units.items()}.get(match[2].lower()) if match else None
+    if match is None or scale is None or not 0 < float(match[1]) * scale < 1e15:
+        raise BadInputError(f"{where}: a positive number with a unit such as {example} is needed, got {shown(text)}")
+    return float(match[1]) * scale
+
+
+def _memory(path: Path, text: str) -> int:
+    found = int(_quantity(text, _BYTES, f"{path}: run.memory", "'500MB' or '8GB'"))
+    if found < MIN_MEMORY:
+        raise BadInputError(
+            f"{path}: run.memory: a worker's libraries alone take more than {text!r}; give at least 500MB"
+        )
+    return found
 
 
 def _check_objective(path: Path, tune: Tune | None) -> Tune | None:
@@ -242,7 +254,9 @@ def _metric(name: str, where: str) -> Any:
 
 
 def _mlflow(path: Path, track: Track) -> str:
-    if track.mlflow in ("sqlite", "off") or re.match(r"[a-z+]+://", track.mlflow):
+    if track.mlflow in ("sqlite", "off") or re.match(
+        r"(https?|sqlite|postgresql|mysql|mssql)(\+\w+)?://", track.mlflow
+    ):
         return track.mlflow
     raise BadInputError(
         f"{path}: track.mlflow: 'sqlite', 'off' or an http(s) or database URI is needed, got {track.mlflow!r}"
@@ -255,9 +269,13 @@ def _component(path: Path, kind: registry.Kind, name: str, table: Mapping[str, A
     if not isinstance(target, str):
         raise BadInputError(f"{where}.target: a name or 'file.py:Class' is needed, got {target!r}")
     try:
-        return target, registry.load(kind, target, path.resolve().parent)
+        component = registry.load(kind, target, path.resolve().parent)
     except BadInputError as error:
         raise BadInputError(f"{where}: {error}") from error
+    needed = "fit" if kind == "method" else "load"
+    if not isinstance(component, type) or not callable(getattr(component, needed, None)):
+        raise BadInputError(f"{where}: {target} is no {kind}; a class with a method {needed} is needed")
+    return target, component
 
 
 def _dataset(path: Path, name: str, table: Mapping[str, Any]) -> DatasetChoice:
@@ -280,8 +298,11 @@ def _method(path: Path, name: str, table: Mapping[str, Any], *, smoke: bool) -> 
         if fixed:
             raise BadInputError(f"{where}.search.{fixed[0]}: is given a fixed value too; remove one of them")
     else:
-        own = getattr(component, "search_space", {})
+        own = check_space(component, getattr(component, "search_space", {}), f"{where}: the method's own search_space")
         search = {key: space for key, space in own.items() if key in params and key not in {**preset, **given}}
+    for key, domain in search.items():
+        for value in domain if isinstance(domain, list) else (domain["low"], domain["high"]):
+            _check_values(component, {**params, key: value}, f"{where}.search.{key}")
     if smoke and "epochs" in params:
         params["epochs"] = 2
     return MethodChoice(name, target, params, search, tuple(getattr(component, "stackable", ())))
@@ -291,9 +312,9 @@ def _preset(component: Any, preset: Any, where: str) -> dict[str, Any]:
     if preset is None:
         return {}
     presets = getattr(component, "presets", {})
-    if preset not in presets:
+    if not isinstance(preset, str) or preset not in presets:
         known = nearest(str(preset), presets) if presets else "this method has none"
-        raise BadInputError(f"{where}.preset: unknown preset {preset!r}; {known}")
+        raise BadInputError(f"{where}.preset: unknown preset {shown(preset)}; {known}")
     return dict(presets[preset])
 
 
@@ -309,6 +330,8 @@ def _check_values(component: Any, params: Mapping[str, Any], where: str) -> None
             check()
     except (ValueError, TypeError) as error:
         raise BadInputError(f"{where}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise BadInputError(f"{where}: making the method failed: {type(error).__name__}: {error}") from error
 
 
 def starting_point(choice: MethodChoice) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def _outcome(check: Check) -> Outcome:
         status, detail = "not offered", str(error)
     except ConformanceError as error:
         status, detail = "failed", str(error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         status, detail = "failed", f"{type(error).__name__}: {error}"
     return Outcome(check.name, status, detail, time.perf_counter() - began)
 

@@ -218,6 +218,10 @@ class _Worker:
         return None
 
     def kill(self) -> None:
+        # Its children too, also those that left its process group.
+        for process in _family(self.process.pid):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -255,8 +259,14 @@ def _environment(threads: int) -> dict[str, str]:
 def _resident(pid: int) -> int:
     """Resident bytes of a process and its children; 0 once it is gone."""
     try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-        return sum(member.memory_info().rss for member in family)
+        return sum(member.memory_info().rss for member in _family(pid))
     except psutil.Error:
         return 0
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return []

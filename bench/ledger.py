@@ -23,6 +23,7 @@ from bench.errors import BadInputError
 log = logging.getLogger(__name__)
 
 FOLDER = "ledger"
+SCHEMA = 1
 
 
 class Ledger:
@@ -34,8 +35,11 @@ class Ledger:
         self.selections: dict[tuple[str, str], dict[str, Any]] = {}
         self.runs: list[dict[str, Any]] = []
         self._descriptor: int | None = None
-        for line in self._lines():
-            self._take(line)
+        for path, number, entry in self._lines():
+            try:
+                self._take(entry)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                log.warning("%s:%d is no entry of a ledger and is skipped; its cells run again", path, number)
 
     def add(self, records: Iterable[Record]) -> list[Record]:
         """Append the records of one job, on the disk before this returns; what each cell's record is now."""
@@ -45,7 +49,7 @@ class Ledger:
 
     def select(self, dataset: str, method: str, choice: Mapping[str, Any]) -> None:
         """Note which configuration is reported for a pair, unless it is the one known already."""
-        entry = {"kind": "selection", "dataset": dataset, "method": method, **choice}
+        entry = {"kind": "selection", "dataset": dataset, "method": method, **json.loads(json.dumps(choice))}
         if self.selections.get((dataset, method)) != entry:
             self._append(entry)
             self._take(entry)
@@ -72,11 +76,12 @@ class Ledger:
             for record in entry["records"]:
                 self._merge(Record.from_json(record))
         elif entry["kind"] == "selection":
-            self.selections[entry["dataset"], entry["method"]] = dict(entry)
+            known = {name: value for name, value in entry.items() if name != "schema"}
+            self.selections[known["dataset"], known["method"]] = known
         elif entry["kind"] == "run":
-            self.runs.append(dict(entry))
+            self.runs.append({name: value for name, value in entry.items() if name != "schema"})
         elif entry["kind"] == "end" and self.runs:
-            self.runs[-1]["end"] = dict(entry)
+            self.runs[-1]["end"] = {name: value for name, value in entry.items() if name != "schema"}
 
     def _merge(self, new: Record) -> Record:
         """A later record replaces an earlier one, but a good cell stays good, with its scores and first timings.
@@ -105,12 +110,12 @@ class Ledger:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
             path = self.folder / f"{stamp}-{os.getpid()}.jsonl"
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        line = memoryview(json.dumps(entry, allow_nan=False).encode() + b"\n")
+        line = memoryview(json.dumps({"schema": SCHEMA, **entry}, allow_nan=False).encode() + b"\n")
         while line:
             line = line[os.write(self._descriptor, line) :]
         os.fsync(self._descriptor)
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
+    def _lines(self) -> Iterator[tuple[Path, int, dict[str, Any]]]:
         for path in sorted(self.folder.glob("*.jsonl")):
             for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
                 try:
@@ -122,7 +127,12 @@ class Ledger:
                     torn = "was cut off by a kill" if not line.endswith(b"\n") else "cannot be read"
                     log.warning("%s:%d %s and is skipped; its cells run again", path, number, torn)
                     continue
-                yield entry
+                if entry.get("schema") != SCHEMA:
+                    raise BadInputError(
+                        f"{path}:{number}: written by another version of latentbench (schema {entry.get('schema')}, "
+                        f"this one has {SCHEMA}); choose another --out"
+                    )
+                yield path, number, entry
 
 
 def read(out: Path) -> Ledger:
@@ -133,7 +143,10 @@ def read(out: Path) -> Ledger:
     """
     if not (out / FOLDER).is_dir():
         raise BadInputError(f"{out}: no result folder (it has no {FOLDER}/); give the --out of a bench run")
-    return Ledger(out)
+    ledger = Ledger(out)
+    if not ledger.records:
+        raise BadInputError(f"{out}: its ledger holds no results yet; run `bench run --out {out}`")
+    return ledger
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def load_dataset(suite: Suite, choice: DatasetChoice) -> tuple[DatasetSpec, Any]
         data = load_data(spec, suite.root)
     except BadInputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = str(error) or type(error).__name__
         raise BadInputError(f"{suite.file}: datasets.{choice.name}: {said}") from error
     return DatasetSpec(choice.name, choice.target, choice.params, content_hash(data), suite.max_rows), data

@@ -82,15 +82,20 @@ class Display:
 
     def _line(self, record: Record) -> str:
         cell = record.cell
+        failed = ""
         head = f"{cell.method:<12} {cell.dataset.name:<12} {cell.phase:<5} s{cell.seed:<4}"
         if record.status == "ok":
             shown = [s for s in record.scores if s.value is not None and s.metric == s.requested][:3]
             values = "  ".join(f"{score.metric} {score.value:.3g}" for score in shown)
             seconds = record.fit_seconds + record.decoder_seconds + record.score_seconds
-            text = f"{head} {values}   {seconds:.1f} s  {record.peak_memory_mb / 1e3:.1f} GB"
+            failed = next(
+                (f"  {s.metric} failed: {first_line(s.reason)}" for s in record.scores if s.status == "failed"), ""
+            )
+            text = f"{head} {values}{failed}   {seconds:.1f} s  {record.peak_memory_mb / 1e3:.1f} GB"
         else:
             text = f"{head} {record.status}: {first_line(record.reason)}"
-        return f"{_MARKS.get(record.status, '[red]✗[/]')} {escape(text)}{self._counter()}"
+        mark = "[yellow]![/]" if record.status == "ok" and failed else _MARKS.get(record.status, "[red]✗[/]")
+        return f"{mark} {escape(text)}{self._counter()}"
 
     def _counter(self) -> str:
         """For plain lines what the bar shows otherwise."""

@@ -97,7 +97,7 @@ def _origin(point: EntryPoint) -> str:
 def _load_entry_point(kind: Kind, point: EntryPoint) -> Any:
     try:
         return point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadInputError(
             f"{kind} {point.name!r} ({point.value}, from {_origin(point)}) is broken: {type(error).__name__}: {error}"
         ) from error
@@ -105,6 +105,8 @@ def _load_entry_point(kind: Kind, point: EntryPoint) -> Any:
 
 def _load_file(target: str, root: Path) -> Any:
     file, _, attribute = target.rpartition(":")
+    if "\0" in file:
+        raise BadInputError(f"{target!r}: not a path")
     path = (root / Path(file).expanduser()).resolve()
     if not path.is_file():
         raise BadInputError(f"{target}: there is no file {path}")
@@ -118,7 +120,7 @@ def _load_file(target: str, root: Path) -> Any:
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
             raise BadInputError(f"{target}: importing {path} failed: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):

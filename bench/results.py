@@ -52,7 +52,9 @@ def current(ledger: Ledger) -> Iterator[Record]:
 
 
 def _is_selected(cell: Cell, choice: Mapping[str, Any]) -> bool:
-    return cell.phase == "tune" or (cell.config_id == choice["config_id"] and cell.seed in choice["seeds"])
+    if cell.phase == "tune":
+        return cell.id in choice["trials"]
+    return cell.config_id == choice["config_id"] and cell.seed in choice["seeds"]
 
 
 def rows(records: Iterable[Record], metrics: Sequence[str] = ()) -> Iterator[dict[str, Any]]:

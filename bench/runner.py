@@ -129,7 +129,7 @@ class Coordinator:
                 self.ledger.select(*progress.pair.key, {
                     "params": dict(selection.params), "config_id": selection.config_id, "note": selection.note,
                     "objective": selection.objective, "spec": asdict(progress.pair.dataset),
-                    "seeds": list(self.suite.report_seeds),
+                    "seeds": list(self.suite.report_seeds), "trials": list(selection.trials),
                 })  # fmt: skip
                 if progress in self.under_way:
                     self.under_way.remove(progress)
@@ -172,9 +172,9 @@ class Coordinator:
         else:
             records = tuple(self._with_traceback_file(record) for record in finished.records)
         stamped = [replace(r, suite=self.suite.name, git_sha=self.git_sha, git_dirty=self.git_dirty) for r in records]
-        for record in self.ledger.add(stamped):
-            self.display.record(record)
-            self.tracker.record(record)
+        for new, merged in zip(stamped, self.ledger.add(stamped), strict=True):
+            self.display.record(new)
+            self.tracker.record(merged)
         progress = self.owner[job.cells[0].id]
         progress.waiting -= {cell.id for cell in job.cells}
         if not progress.waiting:
@@ -188,7 +188,8 @@ class Coordinator:
         return Record(
             suite="", cell=cell, status=failure.status, requested=job.metrics, reason=failure.reason,
             traceback=self._write_traceback(cell.id, failure.traceback or log),
-            scores=tuple(empty_scores(metrics, job.split, failure.reason)), fit_seconds=finished.seconds, warm_up_seconds=finished.warm_up_seconds,
+            scores=tuple(empty_scores(metrics, job.split, failure.reason)), fit_seconds=finished.seconds,
+            warm_up_seconds=finished.warm_up_seconds,
             peak_memory_mb=finished.peak_memory / 1e6, device=job.device,
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip

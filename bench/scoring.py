@@ -108,12 +108,18 @@ def _score_one(view: View, name: str, metric: Any) -> list[Score]:
 
 def _decoding(method: Any) -> dict[str, Any]:
     decode = getattr(method, "decode", None)
-    decoders = tuple(getattr(method, "geometry_decoders_", None) or getattr(method, "decoders_", None) or ())
+    decoders = getattr(method, "geometry_decoders_", None) or getattr(method, "decoders_", None) or ()
+    if not isinstance(decoders, Sequence):
+        raise ValueError(f"decoders_ must be a list of decoders, got {type(decoders).__name__}")
     kind = getattr(method, "decoder_kind", "native") if decode is not None or decoders else "none"
-    return {"decode": decode, "decoders": decoders, "decoder": kind}
+    if kind not in ("native", "attached", "none"):
+        raise ValueError(f"decoder_kind must be 'native' or 'attached', got {kind!r}")
+    return {"decode": decode, "decoders": tuple(decoders), "decoder": kind}
 
 
 def _latent(values: Any, n: int, split: str) -> Array:
+    if np.iscomplexobj(values):
+        raise ValueError(f"the {split} points encode to complex numbers")
     Z = np.asarray(values, dtype=np.float32)
     if Z.ndim != 2 or len(Z) != n:
         raise ValueError(f"the latent {split} points have shape {Z.shape}, ({n}, latent_dim) is needed")

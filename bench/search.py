@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BadInputError, nearest
+from bench.errors import BadInputError, nearest, shown
 from bench.signatures import SET_BY_RUNNER, check_type, parameters
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def check_space(component: Any, space: Any, where: str) -> dict[str, Any]:
     import typing
 
     if not isinstance(space, Mapping):
-        raise BadInputError(f"{where}: a table of parameters is needed, got {space!r}")
+        raise BadInputError(f"{where}: a table of parameters is needed, got {shown(space)}")
     known = parameters(component)
     types = typing.get_type_hints(component.__init__) if known else {}
     checked: dict[str, Any] = {}
@@ -49,21 +49,21 @@ def _check_domain(domain: Any, key: str) -> None:
             raise BadInputError(f"{key}: a list of choices needs at least one")
         return
     if not isinstance(domain, Mapping) or not {"low", "high"} <= set(domain):
-        raise BadInputError(f"{key}: a list of choices or {{ low = ..., high = ... }} is needed, got {domain!r}")
+        raise BadInputError(f"{key}: a list of choices or {{ low = ..., high = ... }} is needed, got {shown(domain)}")
     unknown = sorted(set(domain) - _RANGE_KEYS)
     if unknown:
         raise BadInputError(f"{key}.{unknown[0]}: unknown key; {nearest(unknown[0], _RANGE_KEYS)}")
     numbers = [domain[name] for name in ("low", "high", "step") if name in domain]
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in numbers):
-        raise BadInputError(f"{key}: low, high and step must be numbers, got {dict(domain)!r}")
+        raise BadInputError(f"{key}: low, high and step must be numbers, got {shown(dict(domain))}")
     if not domain["low"] < domain["high"]:
         raise BadInputError(f"{key}: low must be below high, got {domain['low']} and {domain['high']}")
-    if "step" in domain and not domain["step"] > 0:
-        raise BadInputError(f"{key}.step: must be positive, got {domain['step']}")
+    if "step" in domain and not 0 < domain["step"] <= domain["high"] - domain["low"]:
+        raise BadInputError(f"{key}.step: must be positive and within the range, got {domain['step']}")
     if not isinstance(domain.get("log", False), bool):
         raise BadInputError(f"{key}.log: true or false is needed, got {domain['log']!r}")
     if domain.get("log") and (domain["low"] <= 0 or "step" in domain):
-        raise BadInputError(f"{key}: log = true needs a positive low and no step, got {dict(domain)!r}")
+        raise BadInputError(f"{key}: log = true needs a positive low and no step, got {shown(dict(domain))}")
 
 
 def distributions(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
-from bench.errors import BadInputError, nearest
+from bench.errors import BadInputError, nearest, shown
 
 # The runner sets these for each cell; they are no part of a configuration.
 SET_BY_RUNNER = {"random_state": "[run] report_seeds and tune_seeds", "device": "--device",
@@ -54,6 +54,9 @@ def resolve(component: Any, given: Mapping[str, Any], where: str, *, runner_sets
         if runner_sets and name in SET_BY_RUNNER:
             raise BadInputError(f"{where}.{name}: is set by {SET_BY_RUNNER[name]}, not here")
         values[name] = check_type(types.get(name, Any), value, f"{where}.{name}")
+    for name, value in values.items():
+        if name not in given and not _is_json(value):
+            raise BadInputError(f"{where}.{name}: the default {shown(value)} cannot be written as JSON; give a value")
     missing = [n for n in known if n not in values and not (runner_sets and n in SET_BY_RUNNER)]
     if missing:
         raise BadInputError(f"{where}: parameter {missing[0]!r} has no default and must be given")
@@ -73,8 +76,16 @@ def check_type(expected: Any, value: Any, where: str) -> Any:
     try:
         return as_json(adapter.validate_json(json.dumps(value, allow_nan=False), strict=True))
     except (ValidationError, TypeError, ValueError) as error:
-        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise BadInputError(f"{where}: {said}, got {value!r}") from error
+        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "not a value that JSON can hold"
+        raise BadInputError(f"{where}: {said[0].lower()}{said[1:]}, got {shown(value)}") from error
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def as_json(value: Any) -> Any:

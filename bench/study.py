@@ -7,7 +7,7 @@ once and a resumed run simply answers the first requests from the ledger.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Selection:
-    """The configuration that is reported for a pair, and what it reached on the tuning seeds."""
+    """The configuration reported for a pair, what it reached on the tuning seeds, and the cells it was chosen from."""
 
     params: Mapping[str, Any]
     config_id: str
     note: str
     objective: float | None = None
+    trials: tuple[str, ...] = ()
 
 
 Protocol = Generator[Request, Mapping[str, Record], Selection]
@@ -69,19 +70,17 @@ def n_cells(pair: Pair, suite: Suite) -> int:
 
 def protocol(pair: Pair, suite: Suite, out: Path) -> Protocol:
     """All requests of a pair, in order; returns what was selected."""
-    chosen: Mapping[str, Any] = {}
-    note, objective = "not tuned", None
+    chosen = Selection({}, "", "not tuned")
     if suite.tune is not None and pair.method.search:
-        chosen, note, objective = yield from _tune(pair, suite, out)
-    params = {**pair.method.params, **chosen}
+        chosen = yield from _tune(pair, suite, out)
+    params = {**pair.method.params, **chosen.params}
     cells = tuple(_cell("final", pair, params, seed) for seed in suite.report_seeds)
     yield Request(cells, suite.metrics, "test")
-    return Selection(params, cells[0].config_id, note, objective)
+    return replace(chosen, params=params, config_id=cells[0].config_id)
 
 
-def _tune(
-    pair: Pair, suite: Suite, out: Path
-) -> Generator[Request, Mapping[str, Record], tuple[Mapping[str, Any], str, float | None]]:
+def _tune(pair: Pair, suite: Suite, out: Path) -> Protocol:
+    """The trials; returns the winning parameter values, none where no trial gave the objective."""
     tune = suite.tune
     assert tune is not None
     better = registry.metric(tune.objective).better
@@ -90,6 +89,7 @@ def _tune(
     fixed = pair.method.params
     tuner = Tuner(name, tune, pair.method.search, better, starting_point(pair.method), journal)
     reasons: list[str] = []
+    seen: dict[str, None] = {}
     for batch, first in enumerate(range(0, tune.trials, tune.batch)):
         asked = tuner.ask(batch, min(tune.batch, tune.trials - first))
         trials = [[_cell("tune", pair, {**fixed, **drawn}, seed) for seed in suite.tune_seeds] for drawn in asked]
@@ -101,12 +101,14 @@ def _tune(
         )
         verdicts = [_verdict(tune.objective, [records[cell.id] for cell in cells]) for cells in trials]
         tuner.tell(verdicts)
+        seen |= dict.fromkeys(unique)
         reasons += [records[cell.id].reason for cells in trials for cell in cells if records[cell.id].reason]
     best = tuner.best()
     if best is None:
         why = f": {reasons[0]}" if reasons else ""
-        return {}, f"no trial gave {tune.objective}, the defaults are reported{why}", None
-    return best[0], f"best {tune.objective} of {tune.trials} trials", best[1]
+        note = f"no trial gave {tune.objective}, the values without tuning are reported{why}"
+        return Selection({}, "", note, None, tuple(seen))
+    return Selection(best[0], "", f"best {tune.objective} of {tune.trials} trials", best[1], tuple(seen))
 
 
 def _verdict(objective: str, records: Sequence[Record]) -> Verdict:

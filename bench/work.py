@@ -20,7 +20,7 @@ from bench.cells import Cell, DatasetSpec, Job, Record, Score, Status
 from bench.memory import PeakMemory
 from bench.scoring import Fitted, NonFiniteError, empty_scores, observe, restored, score
 from bench.signatures import accepted, parameters
-from datasets.base import Data, as_data, head
+from datasets.base import Data, as_data, content_hash, head
 from methods.networks import choose_device
 
 if TYPE_CHECKING:
@@ -83,7 +83,11 @@ def load_data(spec: DatasetSpec, root: Path) -> Data:
 @lru_cache(maxsize=2)
 def _load_once(spec: str, root: str) -> Data:
     """`load_data` for a worker, whose next job is often on the same data."""
-    return load_data(DatasetSpec(**json.loads(spec)), Path(root))
+    wanted = DatasetSpec(**json.loads(spec))
+    data = load_data(wanted, Path(root))
+    if content_hash(data) != wanted.content:
+        raise ValueError(f"data set {wanted.name!r} loads to other data each time; draw with a seed of its own")
+    return data
 
 
 def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
@@ -136,7 +140,7 @@ def _fit(prepared: Prepared, data: Data, report: Report | None) -> list[_Fit]:
     scoring = sum(fit.score_seconds for fit in fits)
     elapsed = (time.perf_counter() - started - scoring) / len(methods)
     for fit, failure in zip(fits, failures, strict=True):
-        fit.decoder_seconds = float(getattr(fit.method, "decoder_seconds_", 0.0))
+        fit.decoder_seconds = _seconds(getattr(fit.method, "decoder_seconds_", 0.0))
         fit.fit_seconds = max(0.0, elapsed - fit.decoder_seconds)
         if failure is not None:
             fit.status, fit.reason = "diverged", str(failure)
@@ -322,6 +326,11 @@ def _record(
         history=_curves(fit.method),
         intermediate=tuple(fit.intermediate),
     )
+
+
+def _seconds(value: Any) -> float:
+    """A method's own account of its decoder's time; nothing where a third party's is no number."""
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _curves(method: Any) -> dict[str, list[float]]:

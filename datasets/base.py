@@ -42,7 +42,8 @@ class Data:
     geodesic: Geodesic | None = None
 
     def __post_init__(self) -> None:
-        X = np.ascontiguousarray(self.X, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what overflows is refused below, in words
+            X = np.ascontiguousarray(self.X, dtype=np.float32)
         if X.ndim != 2 or len(X) < 4:
             raise ValueError(f"X must be a matrix with at least 4 rows, got shape {X.shape}")
         if not np.isfinite(X).all():

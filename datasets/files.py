@@ -41,6 +41,7 @@ def fetch(relative: str, url: str, known_hash: str) -> Path:
         return folder / relative
     import pooch
 
+    pooch.get_logger().setLevel("WARNING")
     target = cache_folder() / relative
     try:
         return Path(pooch.retrieve(url, known_hash, fname=target.name, path=target.parent, progressbar=False))

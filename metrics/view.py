@@ -83,6 +83,8 @@ class View:
         X_hat = np.asarray(self.decode(self.Z))
         if X_hat.shape != self.X.shape:
             raise ValueError(f"decode gives shape {X_hat.shape}, {self.X.shape} is needed")
+        if not np.isfinite(X_hat).all():
+            raise ValueError("decode gives values that are not finite")
         return X_hat
 
     @cached_property

@@ -103,7 +103,8 @@ def save(figure: Figure, path: Path) -> None:
 def _scatter(axes, embedding: Embedding) -> None:  # type: ignore[no-untyped-def]
     Z = embedding.Z
     discrete = embedding.colour is not None and len(np.unique(embedding.colour)) <= 10
-    axes.scatter(Z[:, 0], Z[:, 1], c=embedding.colour, s=6, cmap="tab10" if discrete else "viridis", linewidths=0)
+    cmap = None if embedding.colour is None else "tab10" if discrete else "viridis"
+    axes.scatter(Z[:, 0], Z[:, 1], c=embedding.colour, s=6, cmap=cmap, linewidths=0)
     if embedding.G is not None and embedding.rows is not None and len(embedding.G):
         radius = common_radius(Z, embedding.G)
         ellipses = equidistant_ellipses(Z[embedding.rows], embedding.G, radius)

@@ -16,7 +16,7 @@ _ZERO = 1e-12
 
 @dataclass(frozen=True)
 class Entry:
-    """One cell of the leaderboard. `best`: no method in the same ranking is separably better."""
+    """One cell of the leaderboard. `best`: its mean lies in the interval of the best mean of its ranking."""
 
     estimate: Estimate | None
     status: str
@@ -28,8 +28,8 @@ class Entry:
         if found is None:
             return self.status
         if not interval or found.low is None or found.high is None:
-            return _short(found.mean)
-        return f"{_short(found.mean)} [{_short(found.low)}, {_short(found.high)}]"
+            return short(found.mean)
+        return f"{short(found.mean)} [{short(found.low)}, {short(found.high)}]"
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _mark_best(rows: Sequence[Row], better: dict[str, str], decoder_metrics: Col
         entries = {}
         for name, entry in row.entries.items():
             leader = best.get((name, row.decoder if name in decoder_metrics else ""))
-            first = entry.estimate is not None and leader is not None and entry.estimate.overlaps(leader)
+            first = entry.estimate is not None and leader is not None and leader.holds(entry.estimate.mean)
             entries[name] = Entry(entry.estimate, entry.status, first)
         marked.append(Row(row.method, row.decoder, row.split, row.n_seeds, row.seconds, entries))
     return tuple(marked)
@@ -128,7 +128,7 @@ def _beats(candidate: Estimate, leader: Estimate, better: str) -> bool:
     return candidate.mean < leader.mean if better == "lower" else candidate.mean > leader.mean
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Three significant digits, without an exponent where the number is of everyday size."""
     if abs(value) < _ZERO:
         return "0"

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from reports.frames import in_order
-from reports.leaderboard import Board
+from reports.leaderboard import Board, short
 
 
 def report(
@@ -43,11 +43,12 @@ def report(
 
 
 _LEGEND = (
-    "Mean over report seeds on held-out test points, with the 95 % bootstrap interval over seeds. Bold: no method in "
-    "the same ranking has a better interval. Scores of the decoder are ranked among native and among attached "
-    "decoders separately: an attached decoder was fitted to the finished embedding, so that its scores say how well "
-    "the layout *can* be decoded. `n/a`: the method or the data cannot have that score. "
-    "Split `train`: the method cannot encode new points."
+    "Mean over report seeds on held-out test points, with the 95 % bootstrap interval over seeds (of few seeds that is "
+    "their range; a method that ignores its seed has none). Bold: the best mean of a ranking, and those within its "
+    "interval. Scores of the decoder are ranked among native and among attached decoders separately: an attached "
+    "decoder was fitted to the finished embedding, so that its scores say how well the layout *can* be decoded. "
+    "`n/a`: the method or the data cannot have that score. `(train)`: the method cannot encode new points and is "
+    "scored on its training embedding."
 )
 
 
@@ -60,7 +61,7 @@ def leaderboard(board: Board) -> str:
         entries = [row.entries[name] for name in board.metrics]
         cells = [f"**{entry.text()}**" if entry.best else entry.text() for entry in entries]
         mark = " (train)" if row.split == "train" else ""
-        seconds = "–" if row.seconds is None else f"{row.seconds:.1f}"
+        seconds = "–" if row.seconds is None else short(row.seconds)
         lines.append([row.method + mark, row.decoder, *cells, seconds, str(row.n_seeds)])
     return _table(lines)
 
@@ -106,9 +107,9 @@ def _summary(frame: pd.DataFrame) -> str:
     final = cells[cells["phase"] == "final"]
     bad = int((~cells["cell_status"].isin(["ok", "pruned"])).sum())
     return (
-        f"{final['method'].nunique()} methods on {final['dataset'].nunique()} data sets, "
-        f"{final['seed'].nunique()} report seeds: {len(final)} reported models, "
-        f"{len(cells) - len(final)} models for tuning; {bad} failed."
+        f"Methods: {final['method'].nunique()}. Data sets: {final['dataset'].nunique()}. "
+        f"Report seeds: {final['seed'].nunique()}. Reported models: {len(final)}. "
+        f"Models for tuning: {len(cells) - len(final)}. Failed: {bad}."
     )
 
 

@@ -19,16 +19,11 @@ class Estimate:
     high: float | None
     n: int
 
-    def overlaps(self, other: Estimate) -> bool:
-        """Whether the intervals meet; a mean without an interval is a point."""
-        low, high = self._ends()
-        other_low, other_high = other._ends()
-        return low <= other_high and other_low <= high
-
-    def _ends(self) -> tuple[float, float]:
+    def holds(self, value: float) -> bool:
+        """Whether a value lies in the interval; a mean without an interval holds itself alone."""
         if self.low is None or self.high is None:
-            return self.mean, self.mean
-        return self.low, self.high
+            return value == self.mean
+        return self.low <= value <= self.high
 
 
 def estimate(values: Sequence[float]) -> Estimate:

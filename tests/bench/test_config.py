@@ -55,6 +55,11 @@ BROKEN = {
     "missing file target": (b'suite = "s"\n[datasets.mine]\ntarget = "./no.py:Mine"\n[methods.pca]\n', "there is no file"),
     "target is a number": (b'suite = "s"\n[datasets.mine]\ntarget = 3\n[methods.pca]\n', "datasets.mine.target"),
     "name with a slash": (b'suite = "s"\n[datasets."a/b"]\ntarget = "digits"\n[methods.pca]\n', "a/b"),
+    "preset of lists": (b'suite = "s"\n[datasets.digits]\n[methods.ae]\npreset = ["published"]\n', "methods.ae.preset"),
+    "too little memory": (f'{GOOD}[run]\nmemory = "1MB"\n'.encode(), "run.memory"),
+    "null byte": (b'suite = "s"\n[datasets.mine]\ntarget = "a\\u0000.py:A"\n[methods.pca]\n', "not a path"),
+    "endless digits": (f'suite = "s"\n[datasets.digits]\nn = 0x{"f" * 5_000}\n[methods.pca]\n'.encode(), "datasets.digits.n"),
+    "unusable choice": (b'suite = "s"\n[datasets.digits]\n[methods.ae]\nsearch = {learning_rate = [-1.0, 0.01]}\n', "search.learning_rate: learning_rate must be positive"),
     "mlflow nonsense": (f'{GOOD}[track]\nmlflow = "yes please"\n'.encode(), "track.mlflow"),
 }  # fmt: skip
 
@@ -90,6 +95,43 @@ def test_a_data_set_that_cannot_be_loaded_is_bad_input(bench, write_suite):
     write_suite(SMALL_SUITE.replace("n = 160", "n = -5"))
     done = bench("run")
     assert done.returncode == 2 and "datasets.swiss_roll: n must be at least 4, got -5" in done.stderr
+
+
+HOSTILE = {
+    "exits when imported": ("import sys\nsys.exit(0)\n", "SystemExit"),
+    "exits when made": (
+        "import sys\nclass Mine:\n    def __init__(self): sys.exit(0)\n    def fit(self, X): ...\n",
+        "SystemExit",
+    ),
+    "fails when made": (
+        "class Mine:\n    def __init__(self): raise KeyError('k')\n    def fit(self, X): ...\n",
+        "KeyError",
+    ),
+    "no fit": ("class Mine: ...\n", "a class with a method fit"),
+    "a function": ("def Mine(): ...\n", "a class with a method fit"),
+    "odd default": (
+        "class Mine:\n    def __init__(self, a=object()): self.a = a\n    def fit(self, X): ...\n",
+        "methods.mine.a",
+    ),
+    "odd search space": (
+        "class Mine:\n    search_space = {'a': 'b'}\n    def __init__(self, a=1): self.a = a\n    def fit(self, X): ...\n",
+        "search_space.a",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_target_gets_one_clear_line(write_suite, tmp_path, name):
+    source, said = HOSTILE[name]
+    (tmp_path / "mine.py").write_text(source)
+    with pytest.raises(BadInputError) as caught:
+        load_suite(write_suite(GOOD + '[methods.mine]\ntarget = "./mine.py:Mine"\n'))
+    assert said in str(caught.value) and "methods.mine" in str(caught.value)
+
+
+def test_a_byte_order_mark_and_lower_case_units_are_understood(tmp_path):
+    (tmp_path / "bench.toml").write_text("\ufeff" + GOOD + '[run]\nmemory = "2gb"\n', encoding="utf-8")
+    assert load_suite(tmp_path / "bench.toml").memory == 2 * 10**9
 
 
 def test_everything_in_the_design_documents_example_is_understood(write_suite, tmp_path):

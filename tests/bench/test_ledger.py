@@ -21,10 +21,13 @@ def test_what_is_added_is_read_again(tmp_path):
     ledger = Ledger(tmp_path)
     ledger.add([record(0), record(1)])
     ledger.select("roll", "pca", {"params": {}, "config_id": "c"})
+    ledger.select("roll", "pca", {"params": {}, "config_id": "c"})
     ledger.start_run({"suite": "s"})
     again = Ledger(tmp_path)
     assert again.records == ledger.records and len(again.records) == 2
     assert again.selections == ledger.selections and again.runs == ledger.runs
+    (path,) = tmp_path.glob("ledger/*.jsonl")
+    assert path.read_text().count('"selection"') == 1
 
 
 def test_a_line_torn_by_a_kill_is_skipped_with_a_warning_and_the_rest_is_kept(tmp_path, caplog):
@@ -37,6 +40,22 @@ def test_a_line_torn_by_a_kill_is_skipped_with_a_warning_and_the_rest_is_kept(tm
     assert "cut off" in caplog.text
     Ledger(tmp_path).add([record(1)])
     assert sorted(r.cell.seed for r in Ledger(tmp_path).records.values()) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "line", ['{"kind": "job", "schema": 1, "records": [{"x": 1}]}', '{"kind": "selection", "schema": 1}', "[]"]
+)
+def test_a_line_that_is_no_entry_is_skipped_with_a_warning(tmp_path, caplog, line):
+    Ledger(tmp_path).add([record(0)])
+    (tmp_path / "ledger" / "zzz.jsonl").write_text(line + "\n")
+    assert len(Ledger(tmp_path).records) == 1 and "zzz.jsonl:1" in caplog.text
+
+
+def test_a_ledger_of_another_version_is_refused(tmp_path):
+    Ledger(tmp_path).add([record(0)])
+    (tmp_path / "ledger" / "zzz.jsonl").write_text('{"kind": "run", "schema": 99}\n')
+    with pytest.raises(BadInputError, match="another version"):
+        Ledger(tmp_path)
 
 
 def test_a_retried_failure_is_replaced_and_a_rescored_cell_keeps_its_timings(tmp_path):

@@ -191,7 +191,7 @@ def test_faults_become_statuses_and_the_good_results_stay(bench, write_suite, tm
     assert set(after["raises"]) == {"ok", "n/a"} and set(after["hangs"]) == {"timeout"}
 
 
-SHARING = """
+SHARING = '''
 import os
 import threading
 import numpy as np
@@ -199,7 +199,7 @@ import torch
 
 
 class Rude:
-    \"\"\"Leaves the process it ran in spoiled.\"\"\"
+    """Leaves the process it ran in spoiled."""
 
     def __init__(self, latent_dim: int = 2):
         self.latent_dim = latent_dim
@@ -228,10 +228,24 @@ class Slow(Rude):
         return self
 
 
+class OddDecoders(Rude):
+    """Decoders are plain callables, decode has another shape, the state is no array."""
+
+    def fit(self, X):
+        self.decoders_ = [lambda z: torch.cat([z, z[:, :1] ** 2], dim=1)]
+        return self
+
+    def decode(self, Z):
+        return np.zeros((1, 3), dtype=np.float32)
+
+    def state_arrays(self):
+        return {"a": np.array(object())}
+
+
 class Bracketed(Rude):
     def fit(self, X):
         raise RuntimeError("no file in [/data/x] [bold]")
-"""
+'''
 
 
 def test_a_method_cannot_harm_the_next_one_in_its_worker(bench, write_suite, tmp_path):
@@ -247,6 +261,31 @@ def test_a_method_cannot_harm_the_next_one_in_its_worker(bench, write_suite, tmp
     ours = together[together["method"].isin(["pca", "ae"])].reset_index(drop=True)
     assert_same_results(frame_of(tmp_path / "alone"), ours)
     assert len(list((tmp_path / "together" / "models").iterdir())) == 10
+
+
+def test_what_one_metric_or_picture_cannot_use_costs_no_other_score(bench, write_suite, tmp_path):
+    (tmp_path / "sharing.py").write_text(SHARING)
+    write_suite(
+        SMALL_SUITE.replace("[methods.pca]", '[methods.odd]\ntarget = "./sharing.py:OddDecoders"\n[methods.pca]')
+    )
+    done = bench("run", "--out", "out", "-m", "odd")
+    assert done.returncode == 1 and "reconstruction_mse failed" in done.stdout
+    rows = frame_of(tmp_path / "out").query("seed == 0").set_index("metric")
+    assert rows.loc["knn_preservation", "status"] == "ok" and rows.loc["mcn", "value"] >= 1
+    assert (
+        rows.loc["reconstruction_mse", "status"] == "failed"
+        and "shape (1, 3)" in rows.loc["reconstruction_mse", "reason"]
+    )
+
+
+def test_data_that_change_from_load_to_load_are_refused(bench, write_suite, tmp_path):
+    (tmp_path / "data.py").write_text(
+        "import numpy as np\nfrom datasets.base import Data\n"
+        "class Mine:\n    def load(self):\n        return Data(np.random.default_rng().normal(size=(60, 3)))\n"
+    )
+    write_suite(SMALL_SUITE.replace("[datasets.swiss_roll]\nn = 160", '[datasets.mine]\ntarget = "./data.py:Mine"'))
+    done = bench("run", "--out", "out", "-m", "pca")
+    assert done.returncode == 1 and "loads to other data each time" in done.stdout
 
 
 def test_a_reason_with_brackets_is_shown_as_it_is(bench, write_suite, tmp_path):

@@ -77,7 +77,15 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.88 <= np.mean(inside) <= 0.99
 
 
-def test_best_is_what_nothing_in_the_same_ranking_separably_beats():
+def test_a_worse_mean_is_never_best_while_a_better_one_is_not():
+    rows = [row("steady", seed=s, value=0.80, better="higher") for s in range(3)]
+    rows += [row("between", seed=s, value=0.75, better="higher") for s in range(3)]
+    rows += [row("noisy", seed=s, value=v, better="higher") for s, v in enumerate([0.5, 0.7, 0.9])]
+    (board,) = boards(results_frame(rows), set())
+    assert [r.method for r in board.rows if r.entries["mcn"].best] == ["steady"]
+
+
+def test_best_is_the_best_mean_and_what_lies_in_its_interval():
     rows = [row("good", seed=s, value=1.0 + 0.01 * s) for s in range(3)]
     rows += [row("near", seed=s, value=1.005 + 0.01 * s) for s in range(3)]
     rows += [row("bad", seed=s, value=5.0 + 0.01 * s) for s in range(3)]
