@@ -155,8 +155,6 @@ def _leaderboard(board: Board) -> Any:
     """Means over seeds, * at the best of a ranking and those within its interval; the report has the intervals."""
     from rich.table import Table
 
-    from reports.leaderboard import short
-
     table = Table(title=board.dataset, title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("method", no_wrap=True)
     table.add_column("decoder", no_wrap=True)
@@ -167,7 +165,7 @@ def _leaderboard(board: Board) -> Any:
     for row in board.rows:
         entries = [row.entries[name] for name in board.metrics]
         cells = [entry.text(interval=False) + ("*" if entry.best else " ") for entry in entries]
-        table.add_row(row.method, row.decoder, *cells, "–" if row.seconds is None else short(row.seconds))
+        table.add_row(row.method, row.decoder, *cells, "–" if row.seconds is None else f"{row.seconds:.2f}")
     return table
 
 

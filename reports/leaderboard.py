@@ -28,8 +28,8 @@ class Entry:
         if found is None:
             return self.status
         if not interval or found.low is None or found.high is None:
-            return short(found.mean)
-        return f"{short(found.mean)} [{short(found.low)}, {short(found.high)}]"
+            return _short(found.mean)
+        return f"{_short(found.mean)} [{_short(found.low)}, {_short(found.high)}]"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _beats(candidate: Estimate, leader: Estimate, better: str) -> bool:
     return candidate.mean < leader.mean if better == "lower" else candidate.mean > leader.mean
 
 
-def short(value: float) -> str:
+def _short(value: float) -> str:
     """Three significant digits, without an exponent where the number is of everyday size."""
     if abs(value) < _ZERO:
         return "0"

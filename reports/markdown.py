@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from reports.frames import in_order
-from reports.leaderboard import Board, short
+from reports.leaderboard import Board
 
 
 def report(
@@ -61,7 +61,7 @@ def leaderboard(board: Board) -> str:
         entries = [row.entries[name] for name in board.metrics]
         cells = [f"**{entry.text()}**" if entry.best else entry.text() for entry in entries]
         mark = " (train)" if row.split == "train" else ""
-        seconds = "–" if row.seconds is None else short(row.seconds)
+        seconds = "–" if row.seconds is None else f"{row.seconds:.2f}"
         lines.append([row.method + mark, row.decoder, *cells, seconds, str(row.n_seeds)])
     return _table(lines)
 
