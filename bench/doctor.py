@@ -105,7 +105,9 @@ def _folders(runs: Path) -> Iterator[Finding]:
         except BadInputError:
             yield Finding(str(out), "note", "a bench run is using it now")
             continue
-        complete = (out / "results.parquet").is_file()
+        results = out / "results.parquet"
+        newest = max((path.stat().st_mtime for path in (out / FOLDER).glob("*.jsonl")), default=0.0)
+        complete = results.is_file() and results.stat().st_mtime >= newest
         yield Finding(
             str(out), "ok" if complete else "note",
             "complete" if complete else "a run began here and did not end",

@@ -73,14 +73,6 @@ class LocalExecutor:
     def submit(self, job: Job) -> None:
         self.queue.append(job)
 
-    @property
-    def running(self) -> list[Job]:
-        return [worker.job for worker in self.workers if worker.job is not None]
-
-    @property
-    def idle(self) -> bool:
-        return not self.queue and not self.running
-
     def wait(self) -> list[Finished]:
         """Hand out queued jobs, then wait a moment; the jobs that ended since."""
         self._assign()
@@ -178,7 +170,7 @@ class _Worker:
         assert self.job is not None
         try:
             message = json.loads(self.results.recv_bytes())
-        except (EOFError, OSError):
+        except (EOFError, OSError, ValueError):
             return self._crashed()
         if message["event"] == "started":
             self.limit, self.limit_name = self.job.timeout * len(self.job.cells), "run.timeout x cells"
@@ -233,7 +225,10 @@ class _Worker:
             self.log.unlink()
 
     def _crashed(self) -> Finished:
-        code = self.process.wait()
+        try:
+            code = self.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            return self._fail("crashed", "the process closed its connection and went on")
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         hint = ", perhaps by the system for want of memory" if code == -signal.SIGKILL else ""
         return self._fail("crashed", f"the process ended by {name}{hint}")

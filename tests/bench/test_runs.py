@@ -45,6 +45,7 @@ mlflow = "off"
 
 FAULTY = '''
 import ctypes
+import os
 import time
 import numpy as np
 
@@ -88,6 +89,23 @@ class Eats(Base):
             time.sleep(0.02)
 
 
+class Forks(Base):
+    """Dies, while a child of its own holds its pipes open."""
+
+    def fit(self, X):
+        if os.fork() == 0:
+            time.sleep(3600)
+        os._exit(3)
+
+
+class Closes(Base):
+    """Closes every file of its process, the pipes to the coordinator too, and goes on."""
+
+    def fit(self, X):
+        os.closerange(3, 200)
+        time.sleep(3600)
+
+
 class IsNaN(Base):
     def encode(self, X):
         return np.full((len(X), 2), np.nan, dtype=np.float32)
@@ -119,6 +137,10 @@ target = "./faulty.py:Hangs"
 target = "./faulty.py:Crashes"
 [methods.eats]
 target = "./faulty.py:Eats"
+[methods.forks]
+target = "./faulty.py:Forks"
+[methods.closes]
+target = "./faulty.py:Closes"
 [methods.isnan]
 target = "./faulty.py:IsNaN"
 [methods.transductive]
@@ -153,6 +175,7 @@ def test_faults_become_statuses_and_the_good_results_stay(bench, write_suite, tm
     statuses = frame.groupby("method")["status"].agg(lambda column: sorted(set(column)))
     assert statuses.to_dict() == {
         "good": ["n/a", "ok"], "raises": ["failed"], "hangs": ["timeout"], "crashes": ["crashed"], "eats": ["oom"],
+        "forks": ["crashed"], "closes": ["crashed"],
         "isnan": ["diverged"], "transductive": ["n/a", "ok"], "pca": ["ok"],
     }  # fmt: skip
     bad = frame[frame["method"].isin(["raises", "hangs", "crashes", "eats", "isnan"])]
