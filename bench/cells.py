@@ -7,11 +7,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 Phase = Literal["tune", "final"]
 Status = Literal["ok", "failed", "timeout", "oom", "crashed", "diverged", "pruned"]
-STATUSES: tuple[Status, ...] = get_args(Status)
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "oom", "crashed", "diverged")
 
 

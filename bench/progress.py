@@ -72,7 +72,9 @@ class Display:
         cell = record.cell
         where = f"{cell.method} {cell.dataset.name} {cell.phase} s{cell.seed}"
         said = escape(f"{where}: {first_line(record.reason or failed)}")
-        self.say(f"[red]kept as {record.status}[/]: {said} (--retry {record.status} runs it again)")
+        # A good cell is kept here for a metric that failed, which is retried as failed.
+        status = "failed" if record.status == "ok" else record.status
+        self.say(f"[red]kept as {status}[/]: {said} (--retry {status} runs it again)")
 
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)

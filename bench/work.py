@@ -244,12 +244,11 @@ def _picture(fitted: Fitted, data: Data) -> dict[str, Any]:
 def _metric_at(fitted: Fitted, rows: Any) -> Any:
     import torch
 
-    from metrics.geometry import pullback_metric
+    from metrics.geometry import first_parameter, pullback_metric
 
-    modules = [decoder for decoder in fitted.decoders if isinstance(decoder, torch.nn.Module)]
-    like = next((p for module in modules for p in module.parameters()), torch.zeros(()))
+    z, like = torch.as_tensor(fitted.Z[rows]), first_parameter(fitted.decoders)
     with torch.no_grad():
-        return pullback_metric(fitted.decoders, torch.as_tensor(fitted.Z[rows]).to(like)).double().cpu().numpy()
+        return pullback_metric(fitted.decoders, z if like is None else z.to(like)).double().cpu().numpy()
 
 
 def _restore(prepared: Prepared, data: Data) -> list[_Fit] | None:

@@ -91,6 +91,12 @@ def metric_eigenvalues(G: Tensor) -> Tensor:
     return torch.linalg.eigvalsh(G).clamp_min(0.0)
 
 
+def first_parameter(decoders: Sequence[Any]) -> Tensor | None:
+    """A parameter of the decoders, for its device and type; None where no module among them has one."""
+    modules = [decoder for decoder in decoders if isinstance(decoder, nn.Module)]
+    return next((parameter for module in modules for parameter in module.parameters()), None)
+
+
 def as_latent(z: Any) -> Tensor:
     """Latent points as a floating-point tensor; arrays are accepted."""
     z = torch.as_tensor(z)

@@ -102,8 +102,9 @@ class View:
         """Z in double precision, on the decoders' device."""
         import torch
 
-        modules = [decoder for decoder in self.decoders if isinstance(decoder, torch.nn.Module)]
-        parameter = next((p for module in modules for p in module.parameters()), None)
+        from metrics.geometry import first_parameter
+
+        parameter = first_parameter(self.decoders)
         return torch.as_tensor(self.Z, dtype=torch.float64, device=None if parameter is None else parameter.device)
 
     @cached_property

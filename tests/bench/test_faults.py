@@ -247,6 +247,8 @@ def test_what_one_metric_or_picture_cannot_use_costs_no_other_score(bench, write
     )
     done = bench("run", "--out", "out", "-m", "odd")
     assert done.returncode == 1 and "reconstruction_mse failed" in done.stdout
+    again = bench("run", "--out", "out", "-m", "odd")
+    assert again.returncode == 1 and "--retry failed runs it again" in again.stdout
     rows = frame_of(tmp_path / "out").query("seed == 0").set_index("metric")
     assert rows.loc["knn_preservation", "status"] == "ok" and rows.loc["mcn", "value"] >= 1
     assert (
