@@ -85,7 +85,7 @@ class Subject:
 
     def fit(self, seed: int = 0) -> Any:
         method = self.make(seed)
-        offered = {"y": self.y, "X_val": self.X[:40]}
+        offered = {"y": self.y, "X_val": self.X[:40], "y_val": self.y[:40]}
         return _quietly(lambda: method.fit(self.X.copy(), **accepted(method.fit, offered)))
 
     @cached_property
@@ -312,7 +312,7 @@ def check_stopping_at_an_epoch(subject: Subject) -> None:
         seen.append(epoch)
         return True
 
-    _quietly(lambda: method.fit(subject.X, on_epoch=stop_at_once))
+    _quietly(lambda: method.fit(subject.X, **accepted(method.fit, {"y": subject.y}), on_epoch=stop_at_once))
     if not seen:
         raise NotOfferedError("never calls on_epoch; is not pruned")
     if len(seen) > 1:
@@ -338,11 +338,12 @@ def check_stack_equals_single(subject: Subject) -> None:
     if not hasattr(subject.component, "fit_many"):
         raise NotOfferedError("trains one model at a time")
     stack = [subject.make(seed) for seed in (0, 1)]
-    failures = subject.component.fit_many(stack, subject.X, X_val=subject.X[:40])
+    offered = accepted(subject.component.fit_many, {"y": subject.y, "X_val": subject.X[:40]})
+    failures = subject.component.fit_many(stack, subject.X, **offered)
     if any(failures):
         raise ConformanceError(f"a stack of two diverged: {failures}")
     for seed, member in enumerate(stack):
-        alone = subject.make(seed).fit(subject.X, X_val=subject.X[:40])
+        alone = subject.make(seed).fit(subject.X, **offered)
         gap = float(np.abs(member.encode(subject.X) - alone.encode(subject.X)).max())
         if gap > 1e-3 * float(np.abs(subject.Z).max()):
             raise ConformanceError(f"seed {seed} alone and in a stack differ by up to {gap:.3g}")

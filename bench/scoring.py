@@ -33,6 +33,8 @@ class Fitted:
     decode: Callable[[Array], Array] | None
     decoders: tuple[Any, ...]
     decoder: str
+    proxy_features: Callable[[Array], Array] | None = None
+    deviation: Callable[[Array], Array] | None = None
 
 
 class NonFiniteError(ArithmeticError):
@@ -74,7 +76,10 @@ def score(
     fit_attached: Callable[[], nn.Module],
 ) -> list[Score]:
     """One score for each metric, or several for one with variants. Never raises: a failure is a row."""
-    view = View(data, fitted.split, fitted.Z, fitted.Z_train, fitted.decode, fitted.decoders, fit_attached)
+    view = View(
+        data, fitted.split, fitted.Z, fitted.Z_train, fitted.decode, fitted.decoders, fit_attached,
+        fitted.proxy_features, fitted.deviation,
+    )  # fmt: skip
     return [row for name, metric in metrics for row in _score_one(view, name, metric)]
 
 
@@ -114,7 +119,8 @@ def _decoding(method: Any) -> dict[str, Any]:
     kind = getattr(method, "decoder_kind", "native") if decode is not None or decoders else "none"
     if kind not in ("native", "attached", "none"):
         raise ValueError(f"decoder_kind must be 'native' or 'attached', got {kind!r}")
-    return {"decode": decode, "decoders": tuple(decoders), "decoder": kind}
+    more = {name: getattr(method, name, None) for name in ("proxy_features", "deviation")}
+    return {"decode": decode, "decoders": tuple(decoders), "decoder": kind, **more}
 
 
 def _latent(values: Any, n: int, split: str) -> Array:

@@ -123,8 +123,10 @@ def _fit(prepared: Prepared, data: Data, report: Report | None) -> list[_Fit]:
     methods = [_instance(component, cell, data, job.device) for cell in job.cells]
     fits = [_Fit(method) for method in methods]
     callbacks = [_callback(prepared, data, fit, at, report) for at, fit in enumerate(fits)]
-    X, y = data.X[data.train], None if data.y is None else data.y[data.train]
-    offered = {"y": y, "X_val": data.X[data.validation]}
+    X = data.X[data.train]
+    offered: dict[str, Any] = {"X_val": data.X[data.validation]}
+    if data.y is not None:
+        offered |= {"y": data.y[data.train], "y_val": data.y[data.validation]}
     started = time.perf_counter()
     if len(methods) > 1:
         failures = component.fit_many(methods, X, **accepted(component.fit_many, {**offered, "on_epoch": callbacks}))

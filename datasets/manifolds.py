@@ -94,6 +94,44 @@ class SphereCap:
         )
 
 
+class Torus:
+    """The flat torus in four dimensions: (R cos u, R sin u, r cos v, r sin v), u and v uniform in [0, 2 pi).
+
+    Flat everywhere, so that `intrinsic` = (R u, r v) is a local isometry; but closed in both directions, so that
+    every two-dimensional embedding must tear it. Geodesics are straight in (R u, r v), taken around the shorter
+    way in each.
+    """
+
+    def __init__(
+        self,
+        n: int = 2000,
+        major: float = 1.0,
+        minor: float = 1.0,
+        noise: float = 0.0,
+        random_state: int = 0,
+    ) -> None:
+        self.n = n
+        self.major = major
+        self.minor = minor
+        self.noise = noise
+        self.random_state = random_state
+
+    def load(self) -> Data:
+        radii = np.array([self.major, self.minor])
+        if not (radii > 0).all():
+            raise ValueError(f"major and minor must be positive, got {self.major} and {self.minor}")
+        rng = _rng(self.n, self.noise, self.random_state)
+        angles = 2 * np.pi * rng.random((self.n, 2))
+        circles = radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+        X = circles.reshape(self.n, 4)
+        flat = radii * angles
+        return Data(
+            X + self.noise * rng.standard_normal(X.shape),
+            intrinsic=flat,
+            geodesic=_straight_around(flat, 2 * np.pi * radii),
+        )
+
+
 def _rng(n: int, noise: float, seed: int) -> np.random.Generator:
     if n < 4:
         raise ValueError(f"n must be at least 4, got {n}")
@@ -104,6 +142,16 @@ def _rng(n: int, noise: float, seed: int) -> np.random.Generator:
 
 def _straight(flat: Array) -> Geodesic:
     return lambda i, j: np.linalg.norm(flat[i] - flat[j], axis=-1)
+
+
+def _straight_around(flat: Array, periods: Array) -> Geodesic:
+    """Straight lines in coordinates that close after their periods."""
+
+    def geodesic(i: Array, j: Array) -> Array:
+        apart = np.abs(flat[i] - flat[j])
+        return np.linalg.norm(np.minimum(apart, periods - apart), axis=-1)
+
+    return geodesic
 
 
 def _great_circle(unit: Array, radius: float) -> Geodesic:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from methods.base import Array, DivergedError, Method, require_positive, require_widths
 from methods.networks import Activation, Affine, choose_device, member, stacked_mlp
 from methods.streams import Streams
-from methods.training import PairedRows, Schedule, Terms, same_device, single, train
+from methods.training import Rows, Schedule, Terms, same_device, single, train
 
 LEARNING_RATE = 1e-3
 BATCH_SIZE = 100
@@ -60,8 +60,8 @@ def fit_decoders(
     outcomes = train(
         model,
         _Regression(),
-        PairedRows(z[:, kept], x[kept]),
-        PairedRows(z[:, held_out], x[held_out]),
+        Rows({"x": x[kept]}, {"z": z[:, kept]}),
+        Rows({"x": x[held_out]}, {"z": z[:, held_out]}),
         streams,
         same_device([LEARNING_RATE] * len(seeds), x),
         {},
@@ -73,7 +73,7 @@ def fit_decoders(
             decoders.append(DivergedError(f"attached decoder: {outcome.diverged}"))
             continue
         slot.load(outcome.parameters)
-        layers = member(template, 0)  # type: ignore[arg-type]
+        layers = member(template.children(), 0)
         decoders.append(nn.Sequential(Affine(1 / scale, -centre / scale), *layers, Affine(x_scale, x_centre)))
     return decoders
 

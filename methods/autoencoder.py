@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from methods.network_method import NetworkMethod
+from methods.network_method import Extracted, NetworkMethod
 from methods.networks import Activation, Output, member, output_layer, stacked_mlp
 from methods.streams import Streams
 from methods.training import Problem, Terms
@@ -86,8 +86,8 @@ class Autoencoder(NetworkMethod):
     def _problem(self, n_features: int) -> Problem:
         return _SquaredError()
 
-    def _extract(self, model: Any, s: int) -> tuple[list[nn.Module], list[nn.Module]]:
-        return member(model["encoder"], s), member(model["decoder"], s)
+    def _extract(self, model: Any, s: int) -> Extracted:
+        return member(model["encoder"], s), [member(model["decoder"], s)]
 
 
 class _SquaredError:

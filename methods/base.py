@@ -27,12 +27,14 @@ class Method(BaseEstimator):
         search_space: ranges ({'low', 'high', 'log'}) or choices (a list) that tuning draws from.
         stackable: hyperparameters that may differ between models trained as one stack.
         decoder_kind: 'native', or 'attached' where a decoder is fitted to a frozen embedding.
+        prior: 'normal' where latent points drawn from N(0, I) decode to new data, else None.
     """
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     search_space: ClassVar[dict[str, Any]] = {}
     stackable: ClassVar[tuple[str, ...]] = ()
     decoder_kind: ClassVar[Literal["native", "attached"]] = "native"
+    prior: ClassVar[Literal["normal"] | None] = None
 
     def check_parameters(self) -> None:
         """Raise ValueError, naming the parameter and its value, where one cannot be used."""
@@ -83,7 +85,14 @@ def require_positive(method: Any, *names: str) -> None:
             raise ValueError(f"{name} must be positive, got {value}")
 
 
-def require_widths(hidden: Sequence[int]) -> None:
+def require_not_negative(method: Any, *names: str) -> None:
+    """Raise ValueError where one of these parameters is negative."""
+    for name in names:
+        if getattr(method, name) < 0:
+            raise ValueError(f"{name} must not be negative, got {getattr(method, name)}")
+
+
+def require_widths(widths: Sequence[int], name: str = "hidden") -> None:
     """Raise ValueError unless all layer widths are positive."""
-    if any(width < 1 for width in hidden):
-        raise ValueError(f"hidden must hold positive layer widths, got {list(hidden)}")
+    if any(width < 1 for width in widths):
+        raise ValueError(f"{name} must hold positive layer widths, got {list(widths)}")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from methods.autoencoder import PUBLISHED_NETWORK, Scaling
+from methods.base import require_not_negative
 from methods.networks import Activation, Output
 from methods.streams import Streams
 from methods.training import Problem, Terms
@@ -84,9 +85,7 @@ class IRVAE(VAE):
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        for name in ("iso_reg", "mixup"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        require_not_negative(self, "iso_reg", "mixup")
 
     def _problem(self, n_features: int) -> Problem:
         return _IsometricBound(self.latent_dim, self.mixup)

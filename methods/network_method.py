@@ -1,9 +1,10 @@
-"""Methods that train an encoder and a decoder: fitting one or a stack of them, encoding, saving."""
+"""Methods that train an encoder and decoders: fitting one or a stack of them, encoding, saving."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -21,22 +22,63 @@ from methods.base import (
 )
 from methods.networks import Affine, choose_device
 from methods.streams import Streams
-from methods.training import Outcome, Problem, Schedule, SharedRows, same_device, single, train
+from methods.training import Outcome, Problem, Rows, Schedule, same_device, single, train
 
 _HELD_OUT_SHARE = 0.1
+
+# Layers of a plain encoder, and of each plain decoder, in network units.
+Extracted = tuple[list[nn.Module], list[list[nn.Module]]]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """What a stack learns from, in network units: x = (X - centre) / scale.
+
+    Attributes:
+        x, x_val: training and held-out rows (n, n_features).
+        y, y_val: what is known of these rows beside X, as it was given to `fit`, or None.
+        streams: the random streams of the stack's models.
+    """
+
+    x: Tensor
+    x_val: Tensor
+    y: Array | None
+    y_val: Array | None
+    scale: Tensor
+    centre: Tensor
+    streams: Streams
+
+    @property
+    def n_features(self) -> int:
+        return self.x.shape[1]
+
+    def into_network_units(self) -> Affine:
+        return Affine(1 / self.scale, -self.centre / self.scale)
+
+    def into_data_units(self) -> Affine:
+        return Affine(self.scale, self.centre)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is minimised, and on which rows."""
+
+    problem: Problem
+    rows: Rows
+    held_out: Rows
 
 
 class NetworkMethod(Method):
     """A method whose models train as one stack; one model alone is a stack of one.
 
-    Subclasses say how a stacked model is built (`_build`), what is minimised (`_problem`) and what plain
-    encoder and decoder a trained member becomes (`_extract`).
+    Subclasses say how a stacked model is built (`_build`), what is minimised (`_problem`, or `_task` where it
+    takes more than the rows themselves) and what plain encoder and decoders a trained member becomes (`_extract`).
     """
 
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate",)
+    saved_modules: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
 
     latent_dim: int
-    hidden: Sequence[int]
     epochs: int | None
     batch_size: int
     learning_rate: float
@@ -50,16 +92,31 @@ class NetworkMethod(Method):
     def _build(self, n_features: int, generators: Sequence[torch.Generator]) -> nn.Module:
         """A stacked model in network units, one member for each generator."""
 
-    @abstractmethod
     def _problem(self, n_features: int) -> Problem:
         """What is minimised."""
+        raise NotImplementedError
+
+    @classmethod
+    def _task(cls, estimators: Sequence[Self], data: TrainingSet) -> Task:
+        """What is minimised, and on which rows."""
+        problem = estimators[0]._problem(data.n_features)
+        return Task(problem, Rows({"x": data.x}), Rows({"x": data.x_val}))
 
     @abstractmethod
-    def _extract(self, model: nn.Module, s: int) -> tuple[list[nn.Module], list[nn.Module]]:
-        """Plain layers of the s-th member's encoder and decoder, in network units."""
+    def _extract(self, model: nn.Module, s: int) -> Extracted:
+        """Plain layers of the s-th member's encoder and of each of its decoders, in network units."""
+
+    def _schedule(self) -> Schedule:
+        return Schedule(self.batch_size, self.epochs, self.patience, self.clip_norm)
 
     def fit(
-        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
+        self,
+        X: Array,
+        y: Array | None = None,
+        *,
+        X_val: Array | None = None,
+        y_val: Array | None = None,
+        on_epoch: OnEpoch | None = None,
     ) -> Self:
         """Train on X (n_samples, n_features); without X_val, a tenth of X is held out for early stopping.
 
@@ -67,7 +124,7 @@ class NetworkMethod(Method):
             DivergedError: training produced numbers that are not finite.
             ValueError: a hyperparameter or the data cannot be used.
         """
-        failures = self.fit_many([self], X, y, X_val=X_val, on_epoch=[on_epoch])
+        failures = self.fit_many([self], X, y, X_val=X_val, y_val=y_val, on_epoch=[on_epoch])
         if failures[0] is not None:
             raise failures[0]
         return self
@@ -80,6 +137,7 @@ class NetworkMethod(Method):
         y: Array | None = None,
         *,
         X_val: Array | None = None,
+        y_val: Array | None = None,
         on_epoch: Sequence[OnEpoch | None] | None = None,
     ) -> list[DivergedError | None]:
         """Train estimators that differ only in `random_state` and `stackable` parameters, as one stack.
@@ -94,71 +152,86 @@ class NetworkMethod(Method):
         for estimator in estimators:
             estimator.check_parameters()
         device = choose_device(lead.device)
-        X, X_val = _hold_out(check_matrix(X), X_val)
-        rows, held_out, scale, centre = _in_network_units(X, X_val, lead.scaling, device)
         streams = Streams([estimator.random_state for estimator in estimators], device)
-        n_features = X.shape[1]
-        model = lead._build(n_features, streams.generators("initialisation")).to(device)
+        data = _training_set(check_matrix(X), y, X_val, y_val, lead.scaling, streams)
+        model = lead._build(data.n_features, streams.generators("initialisation")).to(device)
         template, slot = single(model)
 
         def load(estimator: Self, parameters: Tensor) -> None:
             slot.load(parameters)
-            encoder, decoder = lead._extract(template, 0)
-            estimator.encoder_ = nn.Sequential(Affine(1 / scale, -centre / scale), *encoder)
-            estimator.decoder_ = nn.Sequential(*decoder, Affine(scale, centre))
-            estimator.n_features_in_ = n_features
+            encoder, decoders = lead._extract(template, 0)
+            estimator.encoder_ = nn.Sequential(data.into_network_units(), *encoder)
+            estimator.decoder_ = nn.ModuleList(nn.Sequential(*layers, data.into_data_units()) for layers in decoders)
+            estimator.n_features_in_ = data.n_features
 
+        task = cls._task(estimators, data)
         outcomes = train(
             model,
-            lead._problem(n_features),
-            SharedRows(rows),
-            SharedRows(held_out),
+            task.problem,
+            task.rows,
+            task.held_out,
             streams,
-            same_device([e.learning_rate for e in estimators], rows),
-            {name: same_device([getattr(e, name) for e in estimators], rows) for name in cls.stackable},
-            Schedule(lead.batch_size, lead.epochs, lead.patience, lead.clip_norm),
+            same_device([e.learning_rate for e in estimators], data.x),
+            {name: same_device([getattr(e, name) for e in estimators], data.x) for name in cls.stackable},
+            lead._schedule(),
             _callback(estimators, on_epoch, load),
         )
-        return [_finish(*pair, load) for pair in zip(estimators, outcomes, strict=True)]
+        return [_finish(*pair, load, data) for pair in zip(estimators, outcomes, strict=True)]
+
+    def _second_stage(self, data: TrainingSet) -> None:
+        """What is fitted to the finished encoder and decoders."""
 
     def check_parameters(self) -> None:
         require_positive(self, "latent_dim", "epochs", "batch_size", "learning_rate", "patience", "clip_norm")
-        require_widths(self.hidden)
+        if hasattr(self, "hidden"):
+            require_widths(self.hidden)
 
     @property
     def decoders_(self) -> list[nn.Module]:
-        return [self.decoder_]
+        return list(self.decoder_)
 
     def encode(self, X: Array) -> Array:
         """Latent points (n_samples, latent_dim), float32."""
-        like = next(iter(self.encoder_.parameters()))
-        x = torch.as_tensor(check_matrix(X, self.n_features_in_), dtype=like.dtype, device=like.device)
-        with torch.no_grad():
-            return np.concatenate([self.encoder_(part).cpu().numpy() for part in x.split(8_192)]).astype(np.float32)
+        return evaluate(self.encoder_, check_matrix(X, self.n_features_in_))
 
     def state_arrays(self) -> dict[str, Array]:
         """All that `load_arrays` needs to encode and decode exactly as now."""
         return {
             f"{part}.{name}": value.detach().cpu().numpy()
-            for part in ("encoder", "decoder")
-            for name, value in getattr(self, f"{part}_").state_dict().items()
+            for part in self.saved_modules
+            if isinstance(module := getattr(self, f"{part}_"), nn.Module)
+            for name, value in module.state_dict().items()
         }
 
     def load_arrays(self, arrays: Mapping[str, Array]) -> Self:
         """Become the fitted method that `state_arrays` was taken from; hyperparameters must be the same."""
-        dtype = torch.tensor(arrays["encoder.0.shift"]).dtype
-        n_features = self.n_features_in_ = len(arrays["encoder.0.shift"])
-        encoder, decoder = self._extract(self._build(n_features, [torch.Generator()]), 0)
-        self.encoder_ = nn.Sequential(Affine.blank(n_features), *encoder).to(dtype)
-        self.decoder_ = nn.Sequential(*decoder, Affine.blank(n_features)).to(dtype)
-        for part in ("encoder", "decoder"):
+        self.n_features_in_ = len(arrays["encoder.0.shift"])
+        for part, module in self._blank_modules(arrays).items():
             state = {
                 name.removeprefix(f"{part}."): torch.tensor(value)
                 for name, value in arrays.items()
                 if name.startswith(f"{part}.")
             }
-            getattr(self, f"{part}_").load_state_dict(state)
+            module.to(torch.tensor(arrays["encoder.0.shift"]).dtype).load_state_dict(state)
+            setattr(self, f"{part}_", module)
         return self
+
+    def _blank_modules(self, arrays: Mapping[str, Array]) -> dict[str, nn.Module]:
+        """The saved modules by name, to load a saved state into."""
+        n_features = self.n_features_in_
+        encoder, decoders = self._extract(self._build(n_features, [torch.Generator()]), 0)
+        return {
+            "encoder": nn.Sequential(Affine.blank(n_features), *encoder),
+            "decoder": nn.ModuleList(nn.Sequential(*layers, Affine.blank(n_features)) for layers in decoders),
+        }
+
+
+def evaluate(module: nn.Module, values: Array) -> Array:
+    """A module applied to rows (n, ...) in chunks, without gradients, as float32."""
+    like = next(iter(module.parameters()))
+    rows = torch.as_tensor(np.asarray(values), dtype=like.dtype, device=like.device)
+    with torch.no_grad():
+        return np.concatenate([module(part).cpu().numpy() for part in rows.split(2_048)]).astype(np.float32)
 
 
 def _check_stack(estimators: Sequence[NetworkMethod]) -> None:
@@ -170,30 +243,36 @@ def _check_stack(estimators: Sequence[NetworkMethod]) -> None:
             raise ValueError(f"models of one stack may differ in {sorted(free)} only, not in {different}")
 
 
-def _hold_out(X: Array, X_val: Array | None) -> tuple[Array, Array]:
-    if X_val is not None:
-        return X, check_matrix(X_val, X.shape[1])
-    if len(X) < 2:
-        raise ValueError(f"at least 2 rows are needed to hold one out, got {len(X)}")
-    order = np.random.default_rng(0).permutation(len(X))
-    cut = max(1, int(_HELD_OUT_SHARE * len(X)))
-    return X[np.sort(order[cut:])], X[np.sort(order[:cut])]
-
-
-def _in_network_units(
-    X: Array, X_val: Array, scaling: str, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Training and held-out rows, the one scale they are divided by and the centre taken off first."""
-    dtype = torch.get_default_dtype()
-    x, x_val = (torch.as_tensor(values, dtype=dtype, device=device) for values in (X, X_val))
-    if scaling == "none":
-        scale, centre = torch.ones((), dtype=dtype, device=device), torch.zeros_like(x[0])
+def _training_set(
+    X: Array, y: Array | None, X_val: Array | None, y_val: Array | None, scaling: str, streams: Streams
+) -> TrainingSet:
+    """Training and held-out rows in network units; without X_val a tenth of X is held out."""
+    y = None if y is None else _for_each_row(np.asarray(y), X, "y")
+    if X_val is None:
+        if len(X) < 2:
+            raise ValueError(f"at least 2 rows are needed to hold one out, got n_samples = {len(X)}")
+        order = np.random.default_rng(0).permutation(len(X))
+        cut = max(1, int(_HELD_OUT_SHARE * len(X)))
+        kept, held_out = np.sort(order[cut:]), np.sort(order[:cut])
+        X, X_val = X[kept], X[held_out]
+        y, y_val = (None, None) if y is None else (y[kept], y[held_out])
     else:
+        X_val = check_matrix(X_val, X.shape[1])
+        y_val = None if y_val is None else _for_each_row(np.asarray(y_val), X_val, "y_val")
+    dtype = torch.get_default_dtype()
+    x, x_val = (torch.as_tensor(values, dtype=dtype, device=streams.device) for values in (X, X_val))
+    scale, centre = torch.ones_like(x[0, 0]), torch.zeros_like(x[0])
+    if scaling == "standard":
         centre = x.mean(0)
-        scale = (x - centre).square().mean().sqrt()
-        if scale == 0:
-            scale = torch.ones_like(scale)
-    return (x - centre) / scale, (x_val - centre) / scale, scale, centre
+        spread = (x - centre).square().mean().sqrt()
+        scale = torch.where(spread > 0, spread, scale)
+    return TrainingSet((x - centre) / scale, (x_val - centre) / scale, y, y_val, scale, centre, streams)
+
+
+def _for_each_row(values: Array, X: Array, name: str) -> Array:
+    if len(values) != len(X):
+        raise ValueError(f"{name} has {len(values)} rows, the data have {len(X)}")
+    return values
 
 
 def _callback(
@@ -219,9 +298,15 @@ def _callback(
     return on_epoch
 
 
-def _finish(estimator: Any, outcome: Outcome, load: Callable[[Any, Tensor], None]) -> DivergedError | None:
+def _finish(
+    estimator: Any, outcome: Outcome, load: Callable[[Any, Tensor], None], data: TrainingSet
+) -> DivergedError | None:
     estimator.history_ = outcome.history
     if outcome.diverged is not None:
         return DivergedError(f"{outcome.diverged}; a lower learning_rate or clip_norm may help")
     load(estimator, outcome.parameters)
+    try:
+        estimator._second_stage(data)
+    except DivergedError as error:
+        return error
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 Activation = Literal["silu", "relu", "elu", "tanh", "softplus"]
 Output = Literal["linear", "sigmoid"]
+# Position of a model in a stack, and of a copy within it.
+Member = int | tuple[int, int]
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {
+ACTIVATIONS: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
     "relu": nn.ReLU,
     "elu": nn.ELU,
@@ -24,33 +26,37 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 class StackedLinear(nn.Module):
     """S linear layers as one batched product: (S, n, n_in) -> (S, n, n_out).
 
-    Each model is initialised from its own generator as torch initialises a Linear layer.
+    Each model is initialised from its own generator as torch initialises a Linear layer. With `copies`,
+    each model holds so many layers, initialised one after the other: (S, copies, n, n_in) -> (S, copies, n, n_out).
     """
 
-    def __init__(self, n_in: int, n_out: int, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, n_in: int, n_out: int, generators: Sequence[torch.Generator], copies: int | None = None) -> None:
         super().__init__()
-        bound = n_in**-0.5
-        drawn = [(torch.rand(n_in + 1, n_out, generator=g) * 2 - 1) * bound for g in generators]
+        shape = (n_in + 1, n_out) if copies is None else (copies, n_in + 1, n_out)
+        drawn = [(torch.rand(shape, generator=g) * 2 - 1) * n_in**-0.5 for g in generators]
         both = torch.stack(drawn)
-        self.weight = nn.Parameter(both[:, :-1].clone())
-        self.bias = nn.Parameter(both[:, -1:].clone())
+        self.weight = nn.Parameter(both[..., :-1, :].clone())
+        self.bias = nn.Parameter(both[..., -1:, :].clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias, x, self.weight)
+        if x.ndim == 3:
+            return torch.baddbmm(self.bias, x, self.weight)
+        bias, rows, weight = (part.flatten(0, 1) for part in (self.bias, x, self.weight))
+        return torch.baddbmm(bias, rows, weight).unflatten(0, x.shape[:2])
 
-    def push_forward(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+    def linear_part(self, tangents: Tensor) -> Tensor:
         """The linear map applied to tangents (S, n, t, n_in), without the bias."""
-        pushed = torch.bmm(tangents.flatten(1, 2), self.weight)
-        return self(x), pushed.unflatten(1, tangents.shape[1:3])
+        pushed = tangents.flatten(-3, -2) @ self.weight
+        return pushed.unflatten(-2, tangents.shape[-3:-1])
 
-    def member(self, s: int) -> nn.Linear:
-        """A copy of the s-th layer as a plain module."""
+    def member(self, s: Member) -> nn.Linear:
+        """A copy of the s-th layer, or of the copy m of it where s = (s, m), as a plain module."""
         weight = self.weight[s].detach()
         # Without skip_init, torch would draw an initialisation from the global random state.
         plain = nn.utils.skip_init(nn.Linear, *weight.shape, device=weight.device, dtype=weight.dtype)
         with torch.no_grad():
             plain.weight.copy_(weight.T)
-            plain.bias.copy_(self.bias[s, 0])
+            plain.bias.copy_(self.bias[s][0])
         return plain
 
 
@@ -73,8 +79,8 @@ class Affine(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x * self.scale + self.shift
 
-    def push_forward(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
-        return self(x), tangents * self.scale
+    def linear_part(self, tangents: Tensor) -> Tensor:
+        return tangents * self.scale
 
 
 class FirstColumns(nn.Module):
@@ -88,17 +94,27 @@ class FirstColumns(nn.Module):
         return x[..., : self.n]
 
 
-def stacked_mlp(widths: Sequence[int], activation: Activation, generators: Sequence[torch.Generator]) -> nn.Sequential:
-    """S perceptrons with these layer widths, the last layer linear."""
+def stacked_mlp(
+    widths: Sequence[int],
+    activation: Activation,
+    generators: Sequence[torch.Generator],
+    copies: int | None = None,
+) -> nn.Sequential:
+    """S perceptrons with these layer widths, the last layer linear; with `copies`, so many for each model."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
-        layers += [StackedLinear(n_in, n_out, generators), _ACTIVATIONS[activation]()]
+        layers += [StackedLinear(n_in, n_out, generators, copies), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
 
 
-def member(stack: nn.Sequential, s: int) -> list[nn.Module]:
+def member(stack: Iterable[nn.Module], s: Member) -> list[nn.Module]:
     """The layers of the s-th model of a stack, as plain modules with their own copies of the weights."""
-    return [layer.member(s) if isinstance(layer, StackedLinear) else layer for layer in stack]
+    return [_plain(layer, s) for layer in stack]
+
+
+def _plain(layer: nn.Module, s: Member) -> nn.Module:
+    own: Callable[[Member], nn.Module] | None = getattr(layer, "member", None)
+    return layer if own is None else own(s)
 
 
 def output_layer(output: Output) -> list[nn.Module]:

@@ -24,50 +24,30 @@ Terms = Mapping[str, Tensor]
 OnEpoch = Callable[[int, int, Mapping[str, float], Tensor], bool]
 
 
-class Rows(Protocol):
-    """Training data that batches are taken from."""
+class Rows:
+    """Training data that batches are taken from.
 
-    def __len__(self) -> int: ...
+    Args:
+        common: columns (n, ...) that all models learn from.
+        own: columns (S, n, ...), one for each model.
+    """
+
+    def __init__(self, common: Mapping[str, Tensor], own: Mapping[str, Tensor] | None = None) -> None:
+        self.common = dict(common)
+        self.own = dict(own or {})
+
+    def __len__(self) -> int:
+        return len(next(iter(self.common.values())))
 
     def take(self, index: Tensor) -> dict[str, Tensor]:
-        """The rows (S, b) of each model."""
+        """The rows `index` (S, b) of each model."""
+        batch = {name: column[index] for name, column in self.common.items()}
+        models = torch.arange(len(index), device=index.device)[:, None]
+        return batch | {name: column[models, index] for name, column in self.own.items()}
 
     def keep(self, positions: Tensor) -> None:
         """Go on with these models only."""
-
-
-class SharedRows:
-    """Rows x (n, n_features) that all models learn from."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.x = x
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def take(self, index: Tensor) -> dict[str, Tensor]:
-        return {"x": self.x[index]}
-
-    def keep(self, positions: Tensor) -> None:
-        pass
-
-
-class PairedRows:
-    """Rows x (n, n_features) common to all models, each with an input of the model's own, z (S, n, d)."""
-
-    def __init__(self, z: Tensor, x: Tensor) -> None:
-        self.z = z
-        self.x = x
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def take(self, index: Tensor) -> dict[str, Tensor]:
-        models = torch.arange(len(self.z), device=index.device)[:, None]
-        return {"z": self.z[models, index], "x": self.x[index]}
-
-    def keep(self, positions: Tensor) -> None:
-        self.z = self.z[positions]
+        self.own = {name: column[positions] for name, column in self.own.items()}
 
 
 class Problem(Protocol):
@@ -82,16 +62,31 @@ class Problem(Protocol):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast. `epochs=None` means 4,000 optimiser steps; `patience` counts epochs."""
+    """How long and how fast.
+
+    Attributes:
+        epochs: None means 4,000 optimiser steps.
+        patience: epochs without a better validation loss before a model stops.
+        late_decay: factor on the learning rate, taken every 10 epochs within the last fifth.
+    """
 
     batch_size: int
     epochs: int | None
     patience: int | None
     clip_norm: float | None
+    late_decay: float = 1.0
 
     def steps(self, n: int) -> int:
         """Optimiser steps on n rows."""
         return DEFAULT_STEPS if self.epochs is None else self.epochs * math.ceil(n / self.batch_size)
+
+    def n_epochs(self, n: int) -> int:
+        """Passes over n rows, the last one cut short where the steps end within it."""
+        return math.ceil(self.steps(n) / math.ceil(n / self.batch_size))
+
+    def rate_factor(self, epoch: int, n_epochs: int) -> float:
+        """What the learning rate is multiplied by in this epoch, counted from 1."""
+        return float(self.late_decay ** max(0, (epoch - 1 - int(0.8 * n_epochs)) // 10))
 
 
 @dataclass
@@ -151,14 +146,14 @@ class Adam:
         self.first, self.second = self.first[positions], self.second[positions]
 
     @torch.no_grad()
-    def step(self, gradients: Tensor) -> None:
+    def step(self, gradients: Tensor, rate_factor: float = 1.0) -> None:
         self.steps += 1
         if self.clip_norm is not None:
             norms = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
             gradients.mul_((self.clip_norm / norms.clamp_min(1e-12)).clamp_max(1.0))
         self.first.lerp_(gradients, 0.1)
         self.second.mul_(0.999).addcmul_(gradients, gradients, value=0.001)
-        rate = self.learning_rate / (1 - 0.9**self.steps)
+        rate = rate_factor * self.learning_rate / (1 - 0.9**self.steps)
         deviation = self.second.sqrt().div_(math.sqrt(1 - 0.999**self.steps)).add_(1e-8)
         self.parameters.values.addcdiv_(self.first * -rate, deviation)
 
@@ -188,9 +183,9 @@ def train(
         set, else the last ones.
     """
     run = _Run(model, problem, rows, held_out, streams, learning_rate, dict(weights), schedule)
-    total = schedule.steps(len(rows))
-    for epoch in range(1, math.ceil(total / math.ceil(len(rows) / schedule.batch_size)) + 1):
-        scores = run.epoch(total)
+    n_epochs = schedule.n_epochs(len(rows))
+    for epoch in range(1, n_epochs + 1):
+        scores = run.epoch(schedule.rate_factor(epoch, n_epochs))
         stopped = run.judge(epoch, scores)
         if on_epoch is not None:
             for position, member in enumerate(run.members):
@@ -235,9 +230,11 @@ class _Run:
         fixed = Streams([stream_seed(seed, "validation") for seed in streams.seeds], streams.device)
         self.held_out_draws = problem.draws(fixed, len(held_out))
 
-    def epoch(self, total_steps: int) -> list[dict[str, float]]:
+    def epoch(self, rate_factor: float) -> list[dict[str, float]]:
         """One pass over the rows (or what the step budget leaves of it), then the held-out losses."""
         n, size = len(self.rows), self.schedule.batch_size
+        total_steps = self.schedule.steps(n)
+        self.model.train()
         order = self.streams.permutation("order", n)
         draws = self.problem.draws(self.streams, n)
         sums: dict[str, Tensor] = {}
@@ -247,7 +244,7 @@ class _Run:
                 break
             index = order[:, start : start + size]
             terms = self._losses(self.rows.take(index), draws, start, size)
-            self.adam.step(self.parameters.gradients(terms["loss"].sum()))
+            self.adam.step(self.parameters.gradients(terms["loss"].sum()), rate_factor)
             _accumulate(sums, terms, index.shape[1])
             seen += index.shape[1]
         scores = {name: value / seen for name, value in sums.items()}
@@ -304,7 +301,8 @@ class _Run:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, Tensor]:
-        n, size = len(self.held_out), 2_048
+        n, size = len(self.held_out), 1_024
+        self.model.eval()
         sums: dict[str, Tensor] = {}
         for start in range(0, n, size):
             index = torch.arange(start, min(start + size, n), device=self.parameters.values.device)

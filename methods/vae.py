@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from methods.autoencoder import PUBLISHED_NETWORK, Scaling
-from methods.network_method import NetworkMethod
+from methods.base import require_not_negative
+from methods.network_method import Extracted, NetworkMethod
 from methods.networks import Activation, FirstColumns, Output, member, output_layer, stacked_mlp
 from methods.streams import Streams
 from methods.training import Problem, Terms
@@ -42,6 +43,7 @@ class VAE(NetworkMethod):
         "beta": {"low": 0.1, "high": 10.0, "log": True},
     }
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
+    prior: ClassVar[Literal["normal"] | None] = "normal"
 
     def __init__(
         self,
@@ -75,8 +77,7 @@ class VAE(NetworkMethod):
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        if self.beta < 0:
-            raise ValueError(f"beta must not be negative, got {self.beta}")
+        require_not_negative(self, "beta")
 
     def _build(self, n_features: int, generators: Sequence[torch.Generator]) -> nn.Module:
         return _StackedVAE(self, n_features, generators)
@@ -84,8 +85,8 @@ class VAE(NetworkMethod):
     def _problem(self, n_features: int) -> Problem:
         return EvidenceBound(self.latent_dim)
 
-    def _extract(self, model: Any, s: int) -> tuple[list[nn.Module], list[nn.Module]]:
-        return [*member(model.encoder, s), FirstColumns(self.latent_dim)], member(model.decoder, s)
+    def _extract(self, model: Any, s: int) -> Extracted:
+        return [*member(model.encoder, s), FirstColumns(self.latent_dim)], [member(model.decoder, s)]
 
 
 class _StackedVAE(nn.Module):
@@ -117,16 +118,74 @@ class EvidenceBound:
 
     def terms(self, model: Any, x: Tensor, noise: Tensor, beta: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The terms (S,), and the sampled latent points (S, b, d)."""
-        mean, log_deviation = model.encoder(x).split(self.latent_dim, dim=-1)
-        log_deviation = log_deviation.clamp(-_LOG_DEVIATION_BOUND, _LOG_DEVIATION_BOUND)
-        z = mean + log_deviation.exp() * noise
+        mean, log_deviation = model.encoder(x).chunk(2, dim=-1)
+        z, kl = sample_posterior(mean, log_deviation, noise)
         square = (model.decoder(z) - x).square().sum(-1).mean(-1)
         n_features = x.shape[-1]
         negative_log_likelihood = (
             n_features * (0.5 * math.log(2 * math.pi) + model.log_sigma)
             + square / (2 * (2 * model.log_sigma).exp())
         )  # fmt: skip
-        divergence = mean.square() + (2 * log_deviation).exp() - 2 * log_deviation - 1
-        kl = 0.5 * divergence.sum(-1).mean(-1)
         loss = negative_log_likelihood + beta * kl
         return {"loss": loss, "mse": square / n_features, "kl": kl}, z
+
+
+class FixedVarianceVAE(NetworkMethod):
+    """What the VAEs with a fixed likelihood share: they minimise summed squared error + beta KL.
+
+    That is the evidence bound of a Gaussian likelihood with variance beta / 2, in network units. Subclasses build
+    the networks.
+    """
+
+    stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
+    prior: ClassVar[Literal["normal"] | None] = "normal"
+
+    beta: float
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
+        require_not_negative(self, "beta")
+
+    def _problem(self, n_features: int) -> Problem:
+        return SquaredErrorBound(self.latent_dim)
+
+    def _extract(self, model: Any, s: int) -> Extracted:
+        encoder, decoder = member(model["encoder"], s), member(model["decoder"], s)
+        return [*encoder, FirstColumns(self.latent_dim)], [decoder]
+
+
+class SquaredErrorBound:
+    """Summed squared error + beta KL of a stack."""
+
+    def __init__(self, latent_dim: int) -> None:
+        self.latent_dim = latent_dim
+
+    def draws(self, streams: Streams, n: int) -> dict[str, Tensor]:
+        return {"noise": streams.normal("noise", n, self.latent_dim)}
+
+    def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
+        x = batch["x"]
+        mean, log_deviation = model["encoder"](x).chunk(2, dim=-1)
+        z, kl = sample_posterior(mean, log_deviation, draws["noise"])
+        square = (self.decode(model, z) - x).square().sum(-1).mean(-1)
+        return {"loss": square + weights["beta"] * kl, "mse": square / x.shape[-1], "kl": kl}
+
+    def decode(self, model: Any, z: Tensor) -> Tensor:
+        """Reconstructions (S, b, n_features) of latent points (S, b, d)."""
+        decoded: Tensor = model["decoder"](z)
+        return decoded
+
+
+def sample_posterior(mean: Tensor, log_deviation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """A latent point sampled from each posterior, and the mean KL divergence of the posteriors from N(0, I).
+
+    Args:
+        mean, log_deviation: of the posteriors (S, b, d).
+        noise: standard normal numbers (S, b, d).
+
+    Returns:
+        z (S, b, d), and KL (S,), summed over the latent dimensions.
+    """
+    log_deviation = log_deviation.clamp(-_LOG_DEVIATION_BOUND, _LOG_DEVIATION_BOUND)
+    divergence = mean.square() + (2 * log_deviation).exp() - 2 * log_deviation - 1
+    return mean + log_deviation.exp() * noise, 0.5 * divergence.sum(-1).mean(-1)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from metrics import distances, neighbors
+from metrics import curves, distances, neighbors
+from metrics.uncertainty import off_the_data
 from metrics.view import NotApplicableError, View
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Metric:
         compute: `compute(view)` gives the headline value, or a mapping from suffix to value with the
             headline under ''. May raise `NotApplicableError`.
         better: 'lower' or 'higher'.
-        needs: what a view must have: 'reconstruction', 'decoder', 'labels', 'intrinsic', 'geodesic'.
+        needs: what a view must have: a key of `metrics.view.NEEDS`, such as 'decoder' or 'labels'.
         scope: 'cell' for one model; 'seeds' for all report seeds of a configuration together.
         about: one line: formula, range, source.
         at_k: for a metric of neighbourhoods, `at_k(view, k)`; `NAME_k20` then asks for k = 20.
@@ -123,6 +124,39 @@ def _metric_variance(view: View) -> float:
     return value
 
 
+def _curve_rms(view: View) -> Scores:
+    to_curve = curves.rms_distance(view.X, view.decoded_curve)
+    return {"": to_curve, "_back": curves.rms_distance(view.decoded_curve, view.X)}
+
+
+def _curve_length_error(view: View) -> Scores:
+    ratio = curves.curve_length(view.decoded_curve) / curves.curve_length(view.X[view.along_curve])
+    return {"": abs(ratio - 1), "_ratio": ratio}
+
+
+def _order_score(view: View) -> float:
+    view.require_codes_of_one_dimension()
+    return curves.order_score(view.Z[view.along_curve])
+
+
+def _proxy_spearman(view: View) -> Scores:
+    assert view.proxy_features is not None
+    i, j = view.pairs
+    proxy = np.asarray(view.proxy_features(view.X), dtype=np.float64)
+    Z = view.Z.astype(np.float64)
+    latent, wanted = np.linalg.norm(Z[i] - Z[j], axis=1), np.linalg.norm(proxy[i] - proxy[j], axis=1)
+    return {"": distances.spearman(wanted, latent), "_pearson": float(np.corrcoef(wanted, latent)[0, 1])}
+
+
+def _uncertainty_ratio(view: View) -> Scores:
+    assert view.deviation is not None
+    on = float(np.mean(view.deviation(view.Z)))
+    off = float(np.mean(view.deviation(off_the_data(view.Z_train))))
+    if on == 0:
+        raise NotApplicableError("the decoder is certain of everything: its deviation on the data is 0")
+    return {"": off / on, "_on": on, "_off": off}
+
+
 reconstruction_mse = Metric(
     "reconstruction_mse", _reconstruction_mse, "lower", frozenset({"reconstruction"}),
     about="mean squared error per feature of decode(encode(x)), in squared data units",
@@ -170,4 +204,24 @@ mcn_attached = Metric(
 metric_variance = Metric(
     "metric_variance", _metric_variance, "lower", frozenset({"decoder"}),
     about="spread of the pullback metric over points, 0 where it is constant (Lee et al., ICLR 2022)",
+)  # fmt: skip
+curve_rms = Metric(
+    "curve_rms", _curve_rms, "lower", frozenset({"curve", "reconstruction"}),
+    about="RMS distance from the scored points to the decoded curve; _back from the curve to the points; data units",
+)  # fmt: skip
+curve_length_error = Metric(
+    "curve_length_error", _curve_length_error, "lower", frozenset({"curve", "reconstruction"}),
+    about="|r - 1|, r = length of the decoded curve / length of the true one; _ratio is r",
+)  # fmt: skip
+order_score = Metric(
+    "order_score", _order_score, "higher", frozenset({"curve"}),
+    about="share of steps along the curve that go the majority's way in the code, 1 if all, about 0.5 at random",
+)  # fmt: skip
+proxy_spearman = Metric(
+    "proxy_spearman", _proxy_spearman, "higher", frozenset({"proxy"}),
+    about="rank correlation of latent distances with the method's own proxy distances, [-1, 1]; _pearson",
+)  # fmt: skip
+uncertainty_ratio = Metric(
+    "uncertainty_ratio", _uncertainty_ratio, "higher", frozenset({"deviation"}),
+    about="mean predictive deviation off the data / on the data; _on and _off in data units",
 )  # fmt: skip

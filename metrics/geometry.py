@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from metrics.activations import SLOPES
+
 Decoder = Callable[[Tensor], Tensor]
 
 # Jacobians are formed for so many output numbers at a time when no gradient is wanted: 32 MB in float64.
@@ -69,19 +71,16 @@ def push_forward(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor,
     Returns:
         f(z) (..., n, n_features) and J(z) tangents (..., n, t, n_features).
     """
-    if _forwards_as(decoder, nn.Sequential):
+    if forwards_as(decoder, nn.Sequential):
         for layer in cast("nn.Sequential", decoder):
             z, tangents = push_forward(layer, z, tangents)
         return z, tangents
-    if _forwards_as(decoder, nn.Linear):
-        return decoder(z), functional.linear(tangents, cast("nn.Linear", decoder).weight)
-    own = getattr(decoder, "push_forward", None)
-    if own is not None:
-        value, pushed = own(z, tangents)
-        return value, pushed
-    derivative = _DERIVATIVES.get(type(decoder))
-    if derivative is not None:
-        value, slope = derivative(decoder, z)
+    linear_part = linear_part_of(decoder)
+    if linear_part is not None:
+        return decoder(z), linear_part(tangents)
+    slope_of = SLOPES.get(type(decoder))
+    if slope_of is not None:
+        value, slope = slope_of(decoder, z)
         return value, tangents * slope.unsqueeze(-2)
     return _push_forward_by_autodiff(decoder, z, tangents)
 
@@ -103,7 +102,18 @@ def as_latent(z: Any) -> Tensor:
     return z if z.is_floating_point() else z.to(torch.get_default_dtype())
 
 
-def _forwards_as(decoder: Decoder, known: type[nn.Module]) -> bool:
+def linear_part_of(layer: Decoder) -> Callable[[Tensor], Tensor] | None:
+    """What an affine layer does to tangents (..., n, t, n_in); None where the layer is not known to be affine.
+
+    A module says so by a method `linear_part`.
+    """
+    if forwards_as(layer, nn.Linear):
+        return lambda tangents: functional.linear(tangents, cast("nn.Linear", layer).weight)
+    own: Callable[[Tensor], Tensor] | None = getattr(layer, "linear_part", None)
+    return own
+
+
+def forwards_as(decoder: Decoder, known: type[nn.Module]) -> bool:
     """Whether a module computes what the known class does: a subclass may not, nor one with hooks."""
     if not isinstance(decoder, known) or type(decoder).forward is not known.forward:
         return False
@@ -121,47 +131,3 @@ def _push_forward_by_autodiff(decoder: Decoder, z: Tensor, tangents: Tensor) -> 
 
     values, pushed = torch.func.vmap(along, randomness="same")(tangents.movedim(-2, 0))
     return values[0], pushed.movedim(0, -2)
-
-
-def _silu(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-    gate = torch.sigmoid(x)
-    value = x * gate
-    return value, gate + value * (1 - gate)
-
-
-def _relu(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.relu(x), (x > 0).to(x.dtype)
-
-
-def _elu(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-    value = functional.elu(x, layer.alpha)
-    return value, torch.where(x > 0, torch.ones_like(x), value + layer.alpha)
-
-
-def _tanh(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-    value = torch.tanh(x)
-    return value, 1 - value.square()
-
-
-def _sigmoid(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-    value = torch.sigmoid(x)
-    return value, value * (1 - value)
-
-
-def _softplus(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-    return functional.softplus(x, layer.beta, layer.threshold), torch.sigmoid(layer.beta * x)
-
-
-def _identity(layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-    return x, torch.ones_like(x)
-
-
-_DERIVATIVES: dict[type, Callable[[Any, Tensor], tuple[Tensor, Tensor]]] = {
-    nn.SiLU: _silu,
-    nn.ReLU: _relu,
-    nn.ELU: _elu,
-    nn.Tanh: _tanh,
-    nn.Sigmoid: _sigmoid,
-    nn.Softplus: _softplus,
-    nn.Identity: _identity,
-}

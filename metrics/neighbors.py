@@ -90,6 +90,13 @@ def nearest_neighbours(X: Array, k: int) -> Array:
     return found
 
 
+def nearest_rows(queries: Array, X: Array, k: int) -> Array:
+    """Row numbers (m, k) of the k rows of X nearest to each of m other points, nearest first."""
+    from sklearn.neighbors import NearestNeighbors
+
+    return NearestNeighbors(n_neighbors=k).fit(X).kneighbors(queries, return_distance=False)
+
+
 def knn_accuracy(Z_train: Array, y_train: Array, Z: Array, y: Array, k: int = 10) -> float:
     """Share of points whose label is the majority label of their k nearest training points.
 

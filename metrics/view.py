@@ -26,14 +26,28 @@ NEEDS = {
     "labels": "the data set has no labels",
     "intrinsic": "the data set has no intrinsic coordinates",
     "geodesic": "the data set has no exact geodesics",
+    "curve": "the data do not lie on a curve: they have no single intrinsic coordinate",
+    "proxy": "the method has no proxy of the data",
+    "deviation": "the method does not say how sure its decoder is",
 }
-_ATTRIBUTES = {"labels": "y", "intrinsic": "intrinsic", "geodesic": "geodesic"}
+_ATTRIBUTES = {"labels": "y", "intrinsic": "intrinsic", "geodesic": "geodesic", "curve": "intrinsic"}
+_OF_THE_METHOD = {
+    "reconstruction": "decode",
+    "decoder": "own_decoders",
+    "proxy": "proxy_features",
+    "deviation": "deviation",
+}
 
 
 def missing_from_data(data: Any, need: str) -> str | None:
     """Why a need is not met by a data set, or None where it is, or where it does not concern the data."""
     attribute = _ATTRIBUTES.get(need)
-    return NEEDS[need] if attribute is not None and getattr(data, attribute) is None else None
+    if attribute is None:
+        return None
+    found = getattr(data, attribute)
+    if found is None or (need == "curve" and found.shape[1:] != (1,)):
+        return NEEDS[need]
+    return None
 
 
 class NotApplicableError(Exception):
@@ -51,6 +65,8 @@ class View:
         decode: maps latent arrays to the data space; None where the method has no decoder.
         own_decoders: the method's differentiable decoders (several for an ensemble), or empty.
         fit_attached: fits the common attached decoder to (Z_train, X_train).
+        proxy_features: maps data to the proxy whose distances the method follows, or None.
+        deviation: maps latent points to the predictive standard deviation of each feature, or None.
     """
 
     data: Any
@@ -60,12 +76,13 @@ class View:
     decode: Callable[[Array], Array] | None
     own_decoders: tuple[Any, ...]
     fit_attached: Callable[[], torch.nn.Module]
+    proxy_features: Callable[[Array], Array] | None = None
+    deviation: Callable[[Array], Array] | None = None
 
     def missing(self, need: str) -> str | None:
         """Why a metric's need is not met, or None where it is."""
-        if need in ("reconstruction", "decoder"):
-            absent = self.decode is None if need == "reconstruction" else not self.own_decoders
-            return NEEDS[need] if absent else None
+        if need in _OF_THE_METHOD:
+            return None if getattr(self, _OF_THE_METHOD[need]) else NEEDS[need]
         return missing_from_data(self.data, need)
 
     @cached_property
@@ -135,6 +152,25 @@ class View:
         rng = np.random.default_rng(0)
         i = rng.integers(0, n, MAX_PAIRS)
         return i, (i + rng.integers(1, n, MAX_PAIRS)) % n
+
+    @cached_property
+    def along_curve(self) -> Array:
+        """Positions in the split of its points, in their order along the data's curve."""
+        return np.argsort(self.data.intrinsic[self.rows, 0], kind="stable")
+
+    @cached_property
+    def decoded_curve(self) -> Array:
+        """The curve that the codes of the training rows span, decoded (n, n_features)."""
+        from metrics.curves import decoded_curve
+
+        if self.decode is None:
+            raise NotApplicableError(NEEDS["reconstruction"])
+        self.require_codes_of_one_dimension()
+        return decoded_curve(self.decode, self.Z_train)
+
+    def require_codes_of_one_dimension(self) -> None:
+        if self.Z.shape[1] != 1:
+            raise NotApplicableError(f"a curve has one latent dimension, this model {self.Z.shape[1]}")
 
     @cached_property
     def neighbourhoods(self) -> Callable[[int], Any]:

@@ -20,7 +20,8 @@ from metrics.distances import stress
 from metrics.distortion import mean_condition_number, relaxed_distortion
 from metrics.neighbors import knn_preservation
 
-BUILT_IN = ["pca", "isomap", "umap", "tsne", "ae", "vae", "irvae"]
+NETWORKS = ["ae", "vae", "irvae", "nrae-l", "nrae-q", "metric-vae", "ensemble-vae", "rbf-vae", "cnn-vae"]
+BUILT_IN = ["pca", "isomap", "umap", "tsne", *NETWORKS]
 CHECKS = [(name, check) for name in BUILT_IN for check in checks(registry.method(name))]
 
 

@@ -1,0 +1,132 @@
+"""The convolutional variational autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from methods.autoencoder import Scaling
+from methods.base import require_widths
+from methods.convolutions import (
+    MaxPool,
+    Residual,
+    Shape,
+    Upsample,
+    convolution,
+    halved,
+    image_shape,
+    transposed_convolution,
+)
+from methods.networks import ACTIVATIONS, Activation, Output, StackedLinear, output_layer
+from methods.vae import FixedVarianceVAE
+
+_KERNEL = 3
+Generators = Sequence[torch.Generator]
+
+
+class CNNVAE(FixedVarianceVAE):
+    """Convolutional variational autoencoder for images: summed squared error + beta KL(q(z|x) | N(0, I)).
+
+    The encoder halves the image at each level by a convolution with max-pooling, followed by a residual block, and
+    ends in mean and log-deviation; the decoder doubles it by nearest-neighbour upsampling, each time followed by a
+    transposed convolution. Any image size will do: an odd one is halved upwards. The loss is the evidence bound of
+    a Gaussian likelihood with variance beta / 2 in network units.
+
+    Args:
+        beta: weight of the KL term.
+        channels: channels at each level; each level halves height and width.
+        sample_shape: (channels, height, width) of a sample; the runner fills it from the data set.
+        latent_dim, activation, output, scaling, epochs, patience, clip_norm, random_state, device: see
+            `Autoencoder`.
+
+    Source: Kingma and Welling 2014; residual blocks of He et al. 2016. Preset 'published' is the usual setting for
+    pixels in [0, 1]: sigmoid output, ReLU, no scaling.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "published": {"activation": "relu", "output": "sigmoid", "scaling": "none", "beta": 1.0, "patience": None}
+    }
+    search_space: ClassVar[dict[str, Any]] = {
+        "learning_rate": {"low": 3e-4, "high": 3e-3, "log": True},
+        "beta": {"low": 0.1, "high": 10.0, "log": True},
+    }
+
+    def __init__(
+        self,
+        latent_dim: int = 2,
+        beta: float = 1.0,
+        channels: Sequence[int] = (16, 32, 64),
+        activation: Activation = "silu",
+        output: Output = "linear",
+        scaling: Scaling = "standard",
+        epochs: int | None = None,
+        batch_size: int = 100,
+        learning_rate: float = 1e-3,
+        patience: int | None = 100,
+        clip_norm: float | None = 100.0,
+        sample_shape: Sequence[int] | None = None,
+        random_state: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.beta = beta
+        self.channels = channels
+        self.activation = activation
+        self.output = output
+        self.scaling = scaling
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.clip_norm = clip_norm
+        self.sample_shape = sample_shape
+        self.random_state = random_state
+        self.device = device
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
+        require_widths(self.channels, "channels")
+
+    def _build(self, n_features: int, generators: Generators) -> nn.Module:
+        levels = [image_shape(self.sample_shape, n_features)]
+        for _ in self.channels:
+            levels.append(halved(levels[-1]))
+        return nn.ModuleDict({
+            "encoder": nn.Sequential(*self._encoder(levels, generators)),
+            "decoder": nn.Sequential(*self._decoder(levels, generators)),
+        })  # fmt: skip
+
+    def _encoder(self, levels: Sequence[Shape], generators: Generators) -> list[nn.Module]:
+        layers: list[nn.Module] = []
+        shape = levels[0]
+        for n_out in self.channels:
+            wide = (n_out, *shape[1:])
+            layers += [convolution(shape, n_out, _KERNEL, generators), MaxPool(wide), self._activation()]
+            shape = halved(wide)
+            layers += [self._residual(shape, generators), self._activation()]
+        n_coded = shape[0] * shape[1] * shape[2]
+        return [*layers, StackedLinear(n_coded, 2 * self.latent_dim, generators)]
+
+    def _residual(self, shape: Shape, generators: Generators) -> nn.Module:
+        first, second = (convolution(shape, shape[0], _KERNEL, generators) for _ in range(2))
+        return Residual(nn.Sequential(first, self._activation(), second))
+
+    def _activation(self) -> nn.Module:
+        return ACTIVATIONS[self.activation]()
+
+    def _decoder(self, levels: Sequence[Shape], generators: Generators) -> list[nn.Module]:
+        widths = [*self.channels[::-1], levels[0][0]]
+        shape = (widths[0], *levels[-1][1:])
+        layers: list[nn.Module] = [StackedLinear(self.latent_dim, shape[0] * shape[1] * shape[2], generators)]
+        for n_out, level in zip(widths[1:], levels[-2::-1], strict=True):
+            larger, wanted = (shape[0], *level[1:]), (n_out, *level[1:])
+            layers += [
+                self._activation(),
+                Upsample(shape, larger),
+                transposed_convolution(larger, wanted, _KERNEL, generators),
+            ]
+            shape = wanted
+        return [*layers, *output_layer(self.output)]

@@ -1,0 +1,226 @@
+"""A variational autoencoder whose latent distances follow those of a proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from methods.autoencoder import Scaling
+from methods.base import Array, require_not_negative, require_positive, require_widths
+from methods.convolutions import image_shape
+from methods.distance_regularisers import REGULARISERS, Regulariser
+from methods.image_networks import ImageNetworks, Normalisation
+from methods.network_method import Task, TrainingSet, evaluate
+from methods.networks import Activation, Affine, member, stacked_mlp
+from methods.proxies import Proxy, fit_classifiers, known_proxy
+from methods.streams import Streams
+from methods.training import Problem, Rows, Terms
+from methods.vae import FixedVarianceVAE, sample_posterior
+
+_SMALLEST_DEVIATION = 1e-5
+
+
+class MetricVAE(FixedVarianceVAE):
+    """VAE with a regulariser that makes distances between codes agree with those of a proxy of the data.
+
+    Minimises summed squared error + beta KL + distance_reg DR. By default DR compares standardised distances of
+    pairs, mean |(d_z - mean d_z) / std d_z - (d_p - mean d_p) / std d_p|, d_z between posterior means and d_p
+    between proxies: it does not change with the scale of either. Images (data with a sample_shape) get a
+    convolutional encoder and decoder, other data perceptrons.
+
+    The published form divides squared distances by their variance, counts a point as a pair with itself, and takes
+    sampled codes; it has units, so that the model shrinks it by inflating the codes, and needs the weight 1e5. Its
+    batch normalisation is updated by sampling and by decoding zeros too, so that training and use differ; here
+    moments are updated by the loss alone, and there is no normalisation by default.
+
+    Args:
+        proxy: where the proxy of a row comes from. 'labels': the last layer of a small classifier of y, trained on
+            the training rows only, for at most `epochs`. 'features': y itself, (n_samples, n) numbers. 'data': the
+            row itself. 'auto': labels, else features, as y is; the data where there is no y. A function
+            X -> (n_samples, n), or its 'module:name'.
+        distance_reg: weight of DR.
+        regulariser: 'standardised', or a published one: 'batchwise' (the one used), 'pointwise', 'expanding',
+            'contracting'.
+        beta: weight of the KL term.
+        channels, kernel, normalise: channels at each level, kernel width and normalisation ('none' or 'batch') of
+            the networks for images.
+        hidden: layer widths of the networks for other data.
+        sample_shape: (channels, height, width) of a sample; the runner fills it from the data set.
+        latent_dim, activation, scaling, epochs, patience, clip_norm, random_state, device: see `Autoencoder`.
+
+    Source: Klys, MetricVAE, 2018 (code without a paper). The published classifier has eight layers and a squared
+    loss; the one here is as deep as the encoder and minimises cross-entropy.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "published": {
+            "latent_dim": 512,
+            "channels": [64, 128, 256],
+            "kernel": 5,
+            "normalise": "batch",
+            "activation": "relu",
+            "scaling": "none",
+            "regulariser": "batchwise",
+            "distance_reg": 1e5,
+            "beta": 0.1,
+            "epochs": 50,
+            "batch_size": 64,
+            "learning_rate": 1e-3,
+            "patience": None,
+            "clip_norm": None,
+        }
+    }
+    search_space: ClassVar[dict[str, Any]] = {
+        "learning_rate": {"low": 3e-4, "high": 3e-3, "log": True},
+        "distance_reg": {"low": 1.0, "high": 1e3, "log": True},
+    }
+    stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "beta", "distance_reg")
+    saved_modules: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "proxy")
+
+    def __init__(
+        self,
+        latent_dim: int = 2,
+        proxy: str | Callable[[Array], Array] = "auto",
+        distance_reg: float = 100.0,
+        regulariser: Regulariser = "standardised",
+        beta: float = 0.1,
+        channels: Sequence[int] = (16, 32, 64),
+        kernel: int = 3,
+        normalise: Normalisation = "none",
+        hidden: Sequence[int] = (128, 128),
+        activation: Activation = "silu",
+        scaling: Scaling = "standard",
+        epochs: int | None = None,
+        batch_size: int = 100,
+        learning_rate: float = 1e-3,
+        patience: int | None = 100,
+        clip_norm: float | None = 100.0,
+        sample_shape: Sequence[int] | None = None,
+        random_state: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.proxy = proxy
+        self.distance_reg = distance_reg
+        self.regulariser = regulariser
+        self.beta = beta
+        self.channels = channels
+        self.kernel = kernel
+        self.normalise = normalise
+        self.hidden = hidden
+        self.activation = activation
+        self.scaling = scaling
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.clip_norm = clip_norm
+        self.sample_shape = sample_shape
+        self.random_state = random_state
+        self.device = device
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
+        require_not_negative(self, "distance_reg")
+        require_positive(self, "kernel")
+        require_widths(self.channels, "channels")
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel must be odd, got {self.kernel}")
+        if self.regulariser not in REGULARISERS:
+            raise ValueError(f"regulariser must be one of {', '.join(REGULARISERS)}, got {self.regulariser!r}")
+        known_proxy(self.proxy)
+
+    def proxy_features(self, X: Array) -> Array:
+        """The proxy (n_samples, n) of rows X, in the units of its source.
+
+        Raises:
+            ValueError: it was given as an array, so that it is known for the training rows only.
+        """
+        if isinstance(self.proxy_, nn.Module):
+            return evaluate(self.proxy_, X)
+        if self.proxy_ is None:
+            raise ValueError("proxy = 'features' is known for the rows that were given with it only")
+        return np.asarray(self.proxy_(np.asarray(X)), dtype=np.float32)
+
+    @classmethod
+    def _task(cls, estimators: Sequence[Self], data: TrainingSet) -> Task:
+        lead = estimators[0]
+        source = Proxy.of(lead.proxy, data.y, data.y_val)
+        if source.labels is None:
+            features = [data.x.new_tensor(values) for values in source.features(data)]
+            for estimator in estimators:
+                estimator.proxy_ = source.function
+            rows = [Rows({"x": x, "proxy": p}) for x, p in zip((data.x, data.x_val), features, strict=True)]
+            return Task(_MetricBound(lead), *rows)
+        classifiers = fit_classifiers(partial(lead._encoder, data.n_features), data, source.labels, lead._schedule())
+        for estimator, classifier in zip(estimators, classifiers, strict=True):
+            estimator.proxy_ = nn.Sequential(data.into_network_units(), *classifier)
+        with torch.no_grad():
+            own = [
+                torch.stack([torch.cat([c(part) for part in x.split(2_048)]) for c in classifiers])
+                for x in (data.x, data.x_val)
+            ]
+        rows = [Rows({"x": x}, {"proxy": p}) for x, p in zip((data.x, data.x_val), own, strict=True)]
+        return Task(_MetricBound(lead), *rows)
+
+    def _build(self, n_features: int, generators: Sequence[torch.Generator]) -> nn.Module:
+        encoder = self._encoder(n_features, 2 * self.latent_dim, generators)
+        if self.sample_shape is None:
+            widths = [self.latent_dim, *list(self.hidden)[::-1], n_features]
+            decoder = stacked_mlp(widths, self.activation, generators)
+        else:
+            decoder = self._image_networks(n_features).decoder(self.latent_dim, generators)
+        return nn.ModuleDict({"encoder": encoder, "decoder": decoder})
+
+    def _encoder(self, n_features: int, n_out: int, generators: Sequence[torch.Generator]) -> nn.Sequential:
+        """Of the rows to n_out numbers: the encoder, and the classifier."""
+        if self.sample_shape is None:
+            return stacked_mlp([n_features, *self.hidden, n_out], self.activation, generators)
+        return self._image_networks(n_features).encoder(n_out, generators)
+
+    def _image_networks(self, n_features: int) -> ImageNetworks:
+        shape = image_shape(self.sample_shape, n_features)
+        return ImageNetworks(shape, self.channels, self.kernel, self.activation, self.normalise)
+
+    def _problem(self, n_features: int) -> Problem:
+        return _MetricBound(self)
+
+    def _blank_modules(self, arrays: Mapping[str, Array]) -> dict[str, nn.Module]:
+        biases = [value for name, value in arrays.items() if name.startswith("proxy.") and name.endswith("bias")]
+        if not biases:
+            found = known_proxy(self.proxy)
+            self.proxy_ = found if callable(found) else Proxy.of("data", None, None).function
+            return super()._blank_modules(arrays)
+        n_features = self.n_features_in_
+        classifier = self._encoder(n_features, len(biases[-1]), [torch.Generator()])
+        blank = nn.Sequential(Affine.blank(n_features), *member(classifier, 0))
+        return {**super()._blank_modules(arrays), "proxy": blank}
+
+
+class _MetricBound:
+    """Summed squared error + beta KL + distance_reg DR."""
+
+    def __init__(self, method: MetricVAE) -> None:
+        self.latent_dim = method.latent_dim
+        self.regulariser = REGULARISERS[method.regulariser]
+        # The published terms take sampled codes.
+        self.sampled = method.regulariser != "standardised"
+
+    def draws(self, streams: Streams, n: int) -> dict[str, Tensor]:
+        return {"noise": streams.normal("noise", n, self.latent_dim)}
+
+    def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
+        x = batch["x"]
+        mean, raw = model["encoder"](x).chunk(2, dim=-1)
+        log_deviation = functional.softplus(raw).clamp_min(_SMALLEST_DEVIATION).log()
+        z, kl = sample_posterior(mean, log_deviation, draws["noise"])
+        square = (model["decoder"](z) - x).square().sum(-1).mean(-1)
+        distance = self.regulariser(z if self.sampled else mean, batch["proxy"])
+        loss = square + weights["beta"] * kl + weights["distance_reg"] * distance
+        return {"loss": loss, "mse": square / x.shape[-1], "kl": kl, "distance": distance}

@@ -1,0 +1,234 @@
+"""A variational autoencoder whose uncertainty is a radial basis function network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from methods.autoencoder import Scaling
+from methods.base import Array, DivergedError, require_positive
+from methods.ensemble_vae import PUBLISHED_ENSEMBLE
+from methods.network_method import TrainingSet, evaluate
+from methods.networks import Activation, Output, output_layer, stacked_mlp
+from methods.streams import Streams, stream_seed
+from methods.training import Rows, Schedule, Terms, same_device, train
+from methods.vae import FixedVarianceVAE
+
+# The smallest deviation that is told apart, in network units: a pixel that is always black has no residual at all.
+_SMALLEST_DEVIATION = 1e-2
+_LEARNING_RATE = 1e-2
+_CLIP_NORM = 100.0
+
+
+class RBFVAE(FixedVarianceVAE):
+    """VAE whose predictive deviation grows away from the data: the baseline of decoder ensembles.
+
+    After the VAE is trained and frozen, the precision beta(z) = W v(z) + zeta is fitted to its residuals by
+    maximum likelihood; v_k(z) = exp(-lambda_k |z - c_k|^2) around k-means centres c_k of the training codes, and
+    lambda_k = 1/2 (a mean_{z in C_k} |z - c_k|)^-2, W > 0. Then sigma = beta^(-1/2), and the metric is
+    J_mu^T J_mu + J_sigma^T J_sigma.
+
+    The published baseline takes the square root of the precision for sigma in its geodesics, passes 1 / beta as
+    a log-variance in training, and squares distances before their mean in lambda; here all three follow the paper.
+
+    Args:
+        n_centers: radial basis functions.
+        bandwidth: a, the reach of each of them in units of its cluster's radius.
+        precision_floor: zeta, the precision far from all data, in network units.
+        rbf_epochs: a cap on the second stage; None is that of the first.
+        beta: weight of the KL term in the first stage.
+        latent_dim, hidden, activation, output, scaling, epochs, patience, clip_norm, random_state, device: see
+            `Autoencoder`.
+
+    Source: Arvanitidis, Hansen and Hauberg, Latent space oddity, ICLR 2018; preset 'published' is the network of
+    the ensembles' paper.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"published": {**PUBLISHED_ENSEMBLE, "n_centers": 10}}
+    search_space: ClassVar[dict[str, Any]] = {
+        "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},
+        "beta": {"low": 0.01, "high": 1.0, "log": True},
+    }
+    saved_modules: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "deviation")
+
+    def __init__(
+        self,
+        latent_dim: int = 2,
+        n_centers: int = 10,
+        bandwidth: float = 1.0,
+        precision_floor: float = 0.1,
+        rbf_epochs: int | None = None,
+        beta: float = 0.05,
+        hidden: Sequence[int] = (128, 128),
+        activation: Activation = "silu",
+        output: Output = "linear",
+        scaling: Scaling = "standard",
+        epochs: int | None = None,
+        batch_size: int = 100,
+        learning_rate: float = 1e-3,
+        patience: int | None = 100,
+        clip_norm: float | None = 100.0,
+        random_state: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.n_centers = n_centers
+        self.bandwidth = bandwidth
+        self.precision_floor = precision_floor
+        self.rbf_epochs = rbf_epochs
+        self.beta = beta
+        self.hidden = hidden
+        self.activation = activation
+        self.output = output
+        self.scaling = scaling
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.clip_norm = clip_norm
+        self.random_state = random_state
+        self.device = device
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
+        require_positive(self, "n_centers", "bandwidth", "precision_floor", "rbf_epochs")
+
+    @property
+    def geometry_decoders_(self) -> list[nn.Module]:
+        """One decoder that returns (mu, sigma) side by side, (n, d) -> (n, 2 n_features)."""
+        return [MeanAndDeviation(self.decoders_[0], self.deviation_)]
+
+    def deviation(self, Z: Array) -> Array:
+        """Predictive standard deviation sigma (n, n_features) at latent points (n, latent_dim)."""
+        return evaluate(self.deviation_, Z)
+
+    def _build(self, n_features: int, generators: Sequence[torch.Generator]) -> nn.Module:
+        widths = [self.latent_dim, *list(self.hidden)[::-1], n_features]
+        encoder = stacked_mlp([n_features, *self.hidden, 2 * self.latent_dim], self.activation, generators)
+        decoder = stacked_mlp(widths, self.activation, generators).extend(output_layer(self.output))
+        return nn.ModuleDict({"encoder": encoder, "decoder": decoder})
+
+    def _second_stage(self, data: TrainingSet) -> None:
+        """Fit the precision to the residuals of the frozen encoder and decoder."""
+        z, square = self._codes_and_residuals(data.x, data)
+        z_val, square_val = self._codes_and_residuals(data.x_val, data)
+        kernel = _RadialBasis.around(z, self.n_centers, self.bandwidth, stream_seed(self.random_state, "centres"))
+        streams = Streams([self.random_state], data.x.device)
+        model = _StackedPrecision(len(kernel.rates), data.n_features, streams).to(data.x)
+        (outcome,) = train(
+            model,
+            _ResidualLikelihood(self.precision_floor),
+            Rows({"basis": kernel(z), "square": square}),
+            Rows({"basis": kernel(z_val), "square": square_val}),
+            streams,
+            same_device([_LEARNING_RATE], data.x),
+            {},
+            Schedule(self.batch_size, self.rbf_epochs or self.epochs, self.patience, _CLIP_NORM),
+        )
+        if outcome.diverged is not None:
+            raise DivergedError(f"second stage: {outcome.diverged}")
+        weight = functional.softplus(outcome.parameters).view(-1, data.n_features)
+        self.deviation_ = Deviation(kernel, weight, self.precision_floor, data.scale)
+
+    def _codes_and_residuals(self, x: Tensor, data: TrainingSet) -> tuple[Tensor, Tensor]:
+        """Posterior means (n, d), and squared residuals (n, n_features) in network units."""
+        encoder, decoder = (cast("nn.Sequential", part) for part in (self.encoder_, self.decoders_[0]))
+        with torch.no_grad():
+            z = encoder[1:](x)
+            return z, (x - decoder[:-1](z)).square() + _SMALLEST_DEVIATION**2
+
+    def _blank_modules(self, arrays: Mapping[str, Array]) -> dict[str, nn.Module]:
+        centres, weight = (torch.tensor(arrays[f"deviation.{name}"]) for name in ("kernel.centres", "weight"))
+        kernel = _RadialBasis(centres, torch.ones(len(centres)))
+        blank = Deviation(kernel, weight, self.precision_floor, torch.ones(()))
+        return {**super()._blank_modules(arrays), "deviation": blank}
+
+
+class Deviation(nn.Module):
+    """sigma(z) = scale (W v(z) + zeta)^(-1/2), in data units: (n, d) -> (n, n_features)."""
+
+    scale: Tensor
+
+    def __init__(self, kernel: _RadialBasis, weight: Tensor, floor: float, scale: Tensor) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.weight = nn.Parameter(weight)
+        self.floor = floor
+        self.register_buffer("scale", scale)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.scale * (self.kernel(z) @ self.weight + self.floor).rsqrt()
+
+
+class MeanAndDeviation(nn.Module):
+    """mu(z) and sigma(z) side by side, whose pullback metric is J_mu^T J_mu + J_sigma^T J_sigma."""
+
+    def __init__(self, mean: nn.Module, deviation: nn.Module) -> None:
+        super().__init__()
+        self.mean = mean
+        self.deviation = deviation
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.cat([self.mean(z), self.deviation(z)], dim=-1)
+
+
+class _RadialBasis(nn.Module):
+    """v_k(z) = exp(-lambda_k |z - c_k|^2): (..., d) -> (..., K)."""
+
+    centres: Tensor
+    rates: Tensor
+
+    def __init__(self, centres: Tensor, rates: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("centres", centres)
+        self.register_buffer("rates", rates)
+
+    @classmethod
+    def around(cls, z: Tensor, n_centers: int, bandwidth: float, seed: int) -> _RadialBasis:
+        """Centres and rates from k-means of latent points (n, d)."""
+        from sklearn.cluster import KMeans
+
+        points = z.double().cpu().numpy()
+        n_centers = min(n_centers, len(np.unique(points, axis=0)))
+        means = KMeans(n_centers, n_init=1, random_state=seed % 2**32).fit(points)
+        away = np.linalg.norm(points - means.cluster_centers_[means.labels_], axis=1)
+        radii = np.bincount(means.labels_, weights=away) / np.bincount(means.labels_)
+        # A cluster of one point has no radius of its own.
+        radii = np.maximum(radii, 0.1 * radii.mean() + np.finfo(np.float32).tiny)
+        rates = 0.5 / (bandwidth * radii) ** 2
+        return cls(z.new_tensor(means.cluster_centers_), z.new_tensor(rates))
+
+    def forward(self, z: Tensor) -> Tensor:
+        away = (z.unsqueeze(-2) - self.centres).square().sum(-1)
+        return (-self.rates * away).exp()
+
+
+class _StackedPrecision(nn.Module):
+    """W = softplus(raw) > 0 of one model, (1, K, n_features)."""
+
+    def __init__(self, n_centers: int, n_features: int, streams: Streams) -> None:
+        super().__init__()
+        self.raw = nn.Parameter(streams.normal("precision", n_centers, n_features))
+
+    @property
+    def weight(self) -> Tensor:
+        return functional.softplus(self.raw)
+
+
+class _ResidualLikelihood:
+    """Negative log-likelihood of squared residuals under N(0, 1 / beta), up to a constant."""
+
+    def __init__(self, floor: float) -> None:
+        self.floor = floor
+
+    def draws(self, streams: Streams, n: int) -> dict[str, Tensor]:
+        return {}
+
+    def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
+        precision = batch["basis"] @ model.weight + self.floor
+        return {"loss": 0.5 * (batch["square"] * precision - precision.log()).sum(-1).mean(-1)}
