@@ -50,7 +50,7 @@ class NRAEL(Autoencoder):
     column of an N x N distance matrix for the point itself (wrong among duplicates), and since 2022 weights
     neighbours 10 to 100 times more than the centre, by an inverted kernel. Here the graph excludes a point by its
     row number and needs no N x N memory, and the weight is the paper's ratio of neighbour to centre, at most 1 in
-    the paper.
+    the paper. As published, nothing is stopped early: neighbours keep the decoder from following the noise.
 
     Args:
         n_neighbors: neighbours of each point in the graph.
@@ -97,7 +97,7 @@ class NRAEL(Autoencoder):
         epochs: int | None = None,
         batch_size: int = 100,
         learning_rate: float = 1e-3,
-        patience: int | None = 100,
+        patience: int | None = None,
         clip_norm: float | None = 100.0,
         random_state: int = 0,
         device: str = "auto",
