@@ -58,6 +58,7 @@ class Job:
         out: the result folder. timeout: seconds for each cell. memory: bytes for the process.
         prune: whether intermediate scores are reported and may stop a cell.
         reuse: whether saved models may be scored in place of fitting anew.
+        picture_seed: the seed whose models are saved with pictures.
     """
 
     cells: tuple[Cell, ...]
@@ -70,6 +71,7 @@ class Job:
     memory: int
     prune: bool = False
     reuse: bool = False
+    picture_seed: int | None = None
 
     @property
     def id(self) -> str:

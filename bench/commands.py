@@ -103,7 +103,7 @@ def synchronise_folder(out: Path, uri: str) -> int:
     """Make an MLflow store hold what the ledger says; how many runs that is."""
     ledger = read(out)
     suite = ledger.runs[-1]["suite"] if ledger.runs else out.name
-    files = [out / FRAME, out / REPORT, *sorted((out / FIGURES).glob("*.png"))]
+    files = [out / FRAME, out / REPORT, *sorted((out / FIGURES).rglob("*.png"))]
     try:
         return synchronise(uri, suite, out, ledger.records.values(), files)
     except Exception as error:

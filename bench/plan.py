@@ -15,7 +15,7 @@ from bench.errors import BadInputError, nearest
 from bench.ledger import Ledger
 from bench.study import Pair, Request, n_cells, protocol
 from bench.work import load_data
-from metrics.view import NEEDS, missing_from_data
+from metrics.view import NEEDS, OPTIONAL_ABILITIES, missing_from_data
 
 MAX_STACK = 16
 
@@ -106,7 +106,7 @@ def jobs(found: Missing, request: Request, suite: Suite, method: MethodChoice, o
     return [
         Job(
             tuple(part), found.metrics, request.split, str(suite.root), str(out), device,
-            suite.timeout, suite.memory, request.prune, found.reuse,
+            suite.timeout, suite.memory, request.prune, found.reuse, suite.report_seeds[0],
         )
         for part in parts
     ]  # fmt: skip
@@ -139,6 +139,7 @@ def impossible(pair: Pair, suite: Suite, data: Any) -> dict[str, str]:
     has_decoders = hasattr(component, "decoders_") or hasattr(component, "geometry_decoders_")
     # A third party may set decoders_ in fit, so only a method without any decoder is sure to lack them.
     absent = {"reconstruction": not has_decode, "decoder": not has_decode and not has_decoders}
+    absent |= {need: not hasattr(component, name) for need, name in OPTIONAL_ABILITIES.items()}
     found: dict[str, str] = {}
     for name in suite.metrics:
         for need in sorted(registry.metric(name).needs):

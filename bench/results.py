@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reports.leaderboard import Board
+    from reports.markdown import Gallery
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +95,8 @@ def write_results(out: Path, ledger: Ledger) -> Results:
     run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
     frame = results_frame(rows(records, run.get("metrics", ())))
     write_frame(frame, out / FRAME)
-    pictures = _embedding_figures(out, records)
-    results = _write_report(out, frame, run, pictures, ledger.runs, _selections(ledger, run))
+    pictures, galleries = _embedding_figures(out, records), _galleries(out, records)
+    results = _write_report(out, frame, run, pictures, galleries, ledger.runs, _selections(ledger, run))
     return Results(results.frame, results.boards, [out / FRAME, *results.files])
 
 
@@ -118,7 +119,7 @@ def write_foreign_report(frame_file: Path, out: Path) -> Results:
     except FrameError as error:
         raise BadInputError(str(error)) from error
     out.mkdir(parents=True, exist_ok=True)
-    return _write_report(out, frame, {}, {}, [], [])
+    return _write_report(out, frame, {}, {}, [], [], [])
 
 
 def leaderboards(frame: pd.DataFrame, run: Mapping[str, Any]) -> list[Board]:
@@ -134,6 +135,7 @@ def _write_report(
     frame: pd.DataFrame,
     run: Mapping[str, Any],
     pictures: Mapping[str, str],
+    galleries: Sequence[Gallery],
     runs: Sequence[Mapping[str, Any]],
     selections: Sequence[Mapping[str, Any]],
 ) -> Results:
@@ -145,8 +147,9 @@ def _write_report(
     if any(name in board.metrics for board in boards for name in QUALITY):
         save(quality_against_time(boards, QUALITY), out / FIGURES / "quality-time.png")
         figures["Quality against time"] = f"{FIGURES}/quality-time.png"
-    (out / REPORT).write_text(report(frame, boards, figures, runs, selections), encoding="utf-8")
-    return Results(frame, boards, [out / REPORT, *(out / path for path in figures.values())])
+    (out / REPORT).write_text(report(frame, boards, figures, galleries, runs, selections), encoding="utf-8")
+    shown = [*figures.values(), *(path for gallery in galleries for path in gallery.pictures.values())]
+    return Results(frame, boards, [out / REPORT, *(out / path for path in shown)])
 
 
 def _embedding_figures(out: Path, records: Sequence[Record]) -> dict[str, str]:
@@ -168,6 +171,27 @@ def _embedding_figures(out: Path, records: Sequence[Record]) -> dict[str, str]:
             save(embeddings(shown, f"{dataset}: test points and equidistant ellipses"), out / path)
             figures[f"Embeddings of {dataset}"] = path
     return figures
+
+
+def _galleries(out: Path, records: Sequence[Record]) -> list[Gallery]:
+    """The pictures of each reported method on each data set, of the first seed that has any."""
+    from reports.figures import save
+    from reports.markdown import Gallery
+    from reports.pictures import draw, read_pictures
+
+    found: dict[tuple[str, str], Gallery] = {}
+    for record in sorted(records, key=lambda record: record.cell.seed):
+        cell = record.cell
+        pair = (cell.dataset.name, cell.method)
+        if cell.phase != "final" or record.status != "ok" or pair in found:
+            continue
+        paths = {}
+        for kind, caption, figure in draw(read_pictures(storage.model_folder(out, cell.id))):
+            paths[caption] = f"{FIGURES}/{cell.dataset.name}/{cell.method}-{kind}.png"
+            save(figure, out / paths[caption])
+        if paths:
+            found[pair] = Gallery(*pair, cell.seed, paths)
+    return [found[pair] for pair in sorted(found)]
 
 
 def _is_of_decoder(name: str) -> bool:

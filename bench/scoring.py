@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.cells import Score
-from metrics.view import NotApplicableError, View
+from metrics.view import OPTIONAL_ABILITIES, NotApplicableError, View
 
 if TYPE_CHECKING:
     from torch import nn
@@ -119,7 +119,7 @@ def _decoding(method: Any) -> dict[str, Any]:
     kind = getattr(method, "decoder_kind", "native") if decode is not None or decoders else "none"
     if kind not in ("native", "attached", "none"):
         raise ValueError(f"decoder_kind must be 'native' or 'attached', got {kind!r}")
-    more = {name: getattr(method, name, None) for name in ("proxy_features", "deviation")}
+    more = {name: getattr(method, name, None) for name in OPTIONAL_ABILITIES.values()}
     return {"decode": decode, "decoders": tuple(decoders), "decoder": kind, **more}
 
 

@@ -161,13 +161,16 @@ class Store:
 
     def _log_picture(self, run_id: str, spec: RunSpec) -> None:
         from reports.figures import embeddings, read_embedding, save
+        from reports.pictures import draw, read_pictures
 
         assert spec.model is not None
         found = read_embedding(spec.model)
-        if found is not None:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "embedding.png"
-                save(embeddings({spec.tags["method"]: found}, spec.name), path)
+        with tempfile.TemporaryDirectory() as folder:
+            if found is not None:
+                save(embeddings({spec.tags["method"]: found}, spec.name), Path(folder) / "embedding.png")
+            for kind, _, figure in draw(read_pictures(spec.model)):
+                save(figure, Path(folder) / f"{kind}.png")
+            for path in sorted(Path(folder).iterdir()):
                 self._client.log_artifact(run_id, str(path))
 
 

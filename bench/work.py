@@ -13,9 +13,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bench import registry, storage
+from bench import pictures, registry, storage
 from bench.cells import Cell, DatasetSpec, Job, Record, Score, Status
 from bench.memory import PeakMemory
 from bench.scoring import Fitted, NonFiniteError, empty_scores, observe, restored, score
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 log = logging.getLogger(__name__)
-
-_N_ELLIPSES = 60
 
 # report(position of the cell, epoch, score) -> whether the cell shall stop
 Report = Callable[[int, int, float], bool]
@@ -216,7 +212,10 @@ def _look(cell: Cell, fit: _Fit, data: Data, job: Job) -> None:
 def _save(cell: Cell, method: Any, fitted: Fitted, data: Data, job: Job) -> None:
     state = method.state_arrays() if hasattr(method, "state_arrays") else {}
     arrays: dict[str, Any] = {f"state.{name}": value for name, value in state.items()}
-    arrays |= {"Z.train": fitted.Z_train, "Z.scored": fitted.Z, **_picture(fitted, data)}
+    arrays |= {"Z.train": fitted.Z_train, "Z.scored": fitted.Z, **pictures.embedding(method, fitted, data)}
+    if cell.seed == job.picture_seed:
+        for kind, parts in pictures.pictures(method, fitted, data).items():
+            arrays |= {f"picture.{kind}.{name}": values for name, values in parts.items()}
     facts = {
         "cell": asdict(cell),
         "split": fitted.split,
@@ -224,33 +223,6 @@ def _save(cell: Cell, method: Any, fitted: Fitted, data: Data, job: Job) -> None
         "loadable": bool(state) and hasattr(method, "load_arrays"),
     }
     storage.save_model(storage.model_folder(Path(job.out), cell.id), arrays, facts)
-
-
-def _picture(fitted: Fitted, data: Data) -> dict[str, Any]:
-    """What reports draw: colours of the scored rows, and the pullback metric at some of them."""
-    rows = data.rows(fitted.split)
-    arrays: dict[str, Any] = {}
-    colour = data.y if data.y is not None else None if data.intrinsic is None else data.intrinsic[:, 0]
-    if colour is not None:
-        arrays["colour"] = np.asarray(colour[rows], dtype=np.float64)
-    if fitted.decoders and fitted.Z.shape[1] == 2:
-        at = np.sort(np.random.default_rng(0).permutation(len(fitted.Z))[:_N_ELLIPSES])
-        try:
-            arrays["ellipse.G"] = _metric_at(fitted, at)
-            arrays["ellipse.rows"] = at
-        except Exception:
-            log.warning("no ellipses: the decoder's pullback metric cannot be computed", exc_info=True)
-    return arrays
-
-
-def _metric_at(fitted: Fitted, rows: Any) -> Any:
-    import torch
-
-    from metrics.geometry import first_parameter, pullback_metric
-
-    z, like = torch.as_tensor(fitted.Z[rows]), first_parameter(fitted.decoders)
-    with torch.no_grad():
-        return pullback_metric(fitted.decoders, z if like is None else z.to(like)).double().cpu().numpy()
 
 
 def _restore(prepared: Prepared, data: Data) -> list[_Fit] | None:

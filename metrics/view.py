@@ -31,12 +31,9 @@ NEEDS = {
     "deviation": "the method does not say how sure its decoder is",
 }
 _ATTRIBUTES = {"labels": "y", "intrinsic": "intrinsic", "geodesic": "geodesic", "curve": "intrinsic"}
-_OF_THE_METHOD = {
-    "reconstruction": "decode",
-    "decoder": "own_decoders",
-    "proxy": "proxy_features",
-    "deviation": "deviation",
-}
+# What only some methods can, by the name of the need and of the method's function.
+OPTIONAL_ABILITIES = {"proxy": "proxy_features", "deviation": "deviation"}
+_OF_THE_METHOD = {"reconstruction": "decode", "decoder": "own_decoders", **OPTIONAL_ABILITIES}
 
 
 def missing_from_data(data: Any, need: str) -> str | None:

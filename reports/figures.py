@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from reports.leaderboard import Board
+from reports.pictures import scatter_panel
 
 Array = np.ndarray
 
@@ -102,16 +103,14 @@ def save(figure: Figure, path: Path) -> None:
 
 def _scatter(axes, embedding: Embedding) -> None:  # type: ignore[no-untyped-def]
     Z = embedding.Z
-    discrete = embedding.colour is not None and len(np.unique(embedding.colour)) <= 10
-    cmap = None if embedding.colour is None else "tab10" if discrete else "viridis"
-    axes.scatter(Z[:, 0], Z[:, 1], c=embedding.colour, s=6, cmap=cmap, linewidths=0)
+    scatter_panel(axes, Z, embedding.colour)
     if embedding.G is not None and embedding.rows is not None and len(embedding.G):
         radius = common_radius(Z, embedding.G)
         ellipses = equidistant_ellipses(Z[embedding.rows], embedding.G, radius)
         axes.add_collection(PatchCollection(ellipses, facecolor="none", edgecolor="black", alpha=0.45, linewidths=0.8))
     centre, half = (Z.min(axis=0) + Z.max(axis=0)) / 2, 0.56 * max(float(np.ptp(Z, axis=0).max()), 1e-12)
     axes.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - half, centre[1] + half))
-    axes.set(xticks=[], yticks=[], aspect="equal")
+    axes.set(aspect="equal")
 
 
 def _points(axes, board: Board, name: str) -> None:  # type: ignore[no-untyped-def]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,10 +13,21 @@ from reports.frames import in_order
 from reports.leaderboard import Board
 
 
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of one fitted model: caption -> path relative to the report."""
+
+    dataset: str
+    method: str
+    seed: int
+    pictures: Mapping[str, str]
+
+
 def report(
     frame: pd.DataFrame,
     boards: Sequence[Board],
     figures: Mapping[str, str],
+    galleries: Sequence[Gallery],
     runs: Sequence[Mapping[str, Any]],
     selections: Sequence[Mapping[str, Any]],
 ) -> str:
@@ -23,6 +35,7 @@ def report(
 
     Args:
         figures: title -> path relative to the report.
+        galleries: the pictures of each method on each data set.
         runs, selections: entries of the ledger; empty for a foreign frame.
     """
     name = runs[-1]["suite"] if runs else (str(frame["suite"].iloc[0]) if len(frame) else "empty")
@@ -35,6 +48,8 @@ def report(
         parts += [f"### {board.dataset}", leaderboard(board)]
     for title, path in figures.items():
         parts += [f"## {title}", f"![{title}]({path})"]
+    if galleries:
+        parts += ["## Pictures", *map(_gallery, galleries)]
     if selections:
         parts += ["## Reported configurations", _selections(selections)]
     if runs:
@@ -50,6 +65,12 @@ _LEGEND = (
     "`n/a`: the method or the data cannot have that score. `(train)`: the method cannot encode new points and is "
     "scored on its training embedding."
 )
+
+
+def _gallery(gallery: Gallery) -> str:
+    shown = "\n\n".join(f"{caption}\n\n![{caption}]({path})" for caption, path in gallery.pictures.items())
+    title = f"{gallery.dataset}: {gallery.method}, seed {gallery.seed}"
+    return f"<details><summary>{title}</summary>\n\n{shown}\n\n</details>"
 
 
 def leaderboard(board: Board) -> str:

@@ -1,0 +1,295 @@
+"""What reports draw of one fitted method: small arrays, computed where the method is, drawn where it is not.
+
+`pictures(method, fitted, data)` gives for each kind of picture that method and data allow its arrays by name.
+Images are bytes (rows, columns, features), 0 and 255 being the data's smallest and largest values.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bench.scoring import Fitted
+from datasets.base import Data
+
+log = logging.getLogger(__name__)
+
+Array = np.ndarray
+Arrays = dict[str, Array]
+
+N_ELLIPSES = 60
+_MAX_POINTS = 1_000
+_GRID = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A fitted method and its data, as pictures see them."""
+
+    method: Any
+    fitted: Fitted
+    data: Data
+
+    @property
+    def d(self) -> int:
+        return int(self.fitted.Z.shape[1])
+
+    @property
+    def decode(self) -> Callable[[Array], Array] | None:
+        return self.fitted.decode
+
+    @cached_property
+    def rows(self) -> Array:
+        """Numbers of the scored rows."""
+        return self.data.rows(self.fitted.split)
+
+    @cached_property
+    def X(self) -> Array:
+        return self.data.X[self.rows]
+
+    @cached_property
+    def colour(self) -> Array | None:
+        """A label or the first intrinsic coordinate of each scored row."""
+        if self.data.y is not None:
+            return np.asarray(self.data.y[self.rows], dtype=np.float64)
+        return None if self.data.intrinsic is None else self.data.intrinsic[self.rows, 0]
+
+    @property
+    def has_images(self) -> bool:
+        shape = self.data.sample_shape
+        return shape is not None and len(shape) == 3 and shape[0] in (1, 3) and self.decode is not None
+
+    @property
+    def curve_in_plane(self) -> bool:
+        intrinsic = self.data.intrinsic
+        along = intrinsic is not None and intrinsic.shape[1] == 1
+        return along and self.d == 1 and self.X.shape[1] == 2 and self.decode is not None
+
+    def some(self, n: int) -> Array:
+        """Positions of at most n scored rows, drawn once and in ascending order."""
+        return np.sort(np.random.default_rng(0).permutation(len(self.rows))[:n])
+
+    def decoded(self, Z: Array) -> Array:
+        """Latent points (..., d) decoded (..., n_features)."""
+        assert self.decode is not None
+        flat = np.asarray(Z, dtype=np.float32).reshape(-1, self.d)
+        return np.asarray(self.decode(flat)).reshape(*Z.shape[:-1], -1)
+
+    def images(self, *columns: Array) -> Arrays:
+        """Rows of images side by side, as bytes, with the shape of one."""
+        values = np.concatenate(columns, axis=1)
+        low, high = float(self.data.X.min()), float(self.data.X.max())
+        scaled = (values - low) / (high - low if high > low else 1.0)
+        shape = np.asarray(self.data.sample_shape, dtype=np.int64)
+        return {"images": np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8), "shape": shape}
+
+
+def pictures(method: Any, fitted: Fitted, data: Data) -> dict[str, Arrays]:
+    """The arrays of each kind of picture; a kind that fails is left out and noted in the log."""
+    subject = Subject(method, fitted, data)
+    found = {}
+    for kind, (applies, make) in KINDS.items():
+        try:
+            if applies(subject):
+                found[kind] = make(subject)
+        except Exception:
+            log.warning("no picture of %s", kind, exc_info=True)
+    return found
+
+
+def embedding(method: Any, fitted: Fitted, data: Data) -> Arrays:
+    """The colours of the scored points, and the pullback metric at some of them where the plane is latent."""
+    subject = Subject(method, fitted, data)
+    arrays = {} if subject.colour is None else {"colour": subject.colour}
+    if fitted.decoders and subject.d == 2:
+        at = subject.some(N_ELLIPSES)
+        try:
+            return arrays | {"ellipse.G": _metric_at(fitted, at), "ellipse.rows": at}
+        except Exception:
+            log.warning("no ellipses: the decoder's pullback metric cannot be computed", exc_info=True)
+    return arrays
+
+
+def _metric_at(fitted: Fitted, rows: Array) -> Array:
+    import torch
+
+    from metrics.geometry import first_parameter, pullback_metric
+
+    z, like = torch.as_tensor(fitted.Z[rows]), first_parameter(fitted.decoders)
+    with torch.no_grad():
+        return pullback_metric(fitted.decoders, z if like is None else z.to(like)).double().cpu().numpy()
+
+
+def _reconstructions(subject: Subject) -> Arrays:
+    """Scored images above what is made of them."""
+    at = subject.some(12)
+    return subject.images(np.stack([subject.X[at], subject.decoded(subject.fitted.Z[at])]))
+
+
+def _prior_samples(subject: Subject) -> Arrays:
+    z = np.random.default_rng(0).standard_normal((8, 12, subject.d))
+    return subject.images(subject.decoded(z))
+
+
+def _interpolations(subject: Subject) -> Arrays:
+    """Each row from one scored image to another: real at its ends, straight lines of codes between."""
+    pairs = _unlike_pairs(subject, 6)
+    ends = subject.fitted.Z[pairs]
+    t = np.linspace(0, 1, 10)[None, 1:-1, None]
+    between = subject.decoded((1 - t) * ends[:, :1] + t * ends[:, 1:])
+    return subject.images(subject.X[pairs[:, :1]], between, subject.X[pairs[:, 1:]])
+
+
+def _unlike_pairs(subject: Subject, n: int) -> Array:
+    """Positions (n, 2) of scored rows, with two labels in each pair where there are labels."""
+    order = np.random.default_rng(1).permutation(len(subject.rows))
+    first = order[:n]
+    if subject.data.y is None:
+        return np.stack([first, order[-len(first) :]], axis=1)
+    labels = subject.data.y[subject.rows]
+    second = [next((at for at in order[::-1] if labels[at] != labels[k]), order[-1]) for k in first]
+    return np.stack([first, np.array(second)], axis=1)
+
+
+def _has_two_labels(subject: Subject) -> bool:
+    y = subject.data.y
+    return subject.has_images and y is not None and len(np.unique(y[subject.rows])) > 1
+
+
+def _attribute_arithmetic(subject: Subject) -> Arrays:
+    """For the two commonest labels a and b: an image of a, decoded, and decode(z - mean_a + mean_b)."""
+    y = subject.data.y
+    assert y is not None
+    labels, counts = np.unique(y[subject.rows], return_counts=True)
+    a, b = labels[np.argsort(-counts, kind="stable")[:2]]
+    Z_train, y_train = (
+        subject.fitted.Z_train,
+        y[subject.data.train if subject.fitted.split != "train" else subject.rows],
+    )
+    step = Z_train[y_train == b].mean(axis=0) - Z_train[y_train == a].mean(axis=0)
+    at = np.flatnonzero(y[subject.rows] == a)[:12]
+    z = subject.fitted.Z[at]
+    sheet = np.stack([subject.X[at], subject.decoded(z), subject.decoded(z + step)])
+    return subject.images(sheet) | {"labels": np.array([a, b])}
+
+
+def _traversal(subject: Subject) -> Arrays:
+    """The decoded plane, from the 2nd to the 98th percentile of the codes."""
+    low, high = np.percentile(subject.fitted.Z, [2, 98], axis=0)
+    across, up = (np.linspace(low[k], high[k], _GRID) for k in (0, 1))
+    grid = np.stack(np.meshgrid(across, up[::-1]), axis=-1)
+    return subject.images(subject.decoded(grid)) | {"range": np.stack([low, high])}
+
+
+def _tweaks(subject: Subject) -> Arrays:
+    """One scored image, each of the eight widest latent coordinates moved over its range in turn."""
+    Z = subject.fitted.Z
+    widest = np.argsort(-Z.var(axis=0), kind="stable")[:8]
+    low, high = np.percentile(Z, [1, 99], axis=0)
+    z = np.tile(Z[subject.some(1)[0]], (len(widest), 9, 1))
+    for row, k in enumerate(widest):
+        z[row, :, k] = np.linspace(low[k], high[k], 9)
+    return subject.images(subject.decoded(z)) | {"dimensions": widest}
+
+
+def _line(subject: Subject) -> Arrays:
+    """What lies along a one-dimensional code, in order."""
+    z = np.linspace(subject.fitted.Z.min(), subject.fitted.Z.max(), 16)[:, None]
+    return subject.images(subject.decoded(z)[None]) | {"z": z[:, 0], "codes": subject.fitted.Z[:, 0]}
+
+
+def _curve(subject: Subject) -> Arrays:
+    """Training points, the true and the decoded curve, and local expansions at two training points."""
+    from metrics.curves import decoded_curve
+
+    assert subject.decode is not None and subject.data.intrinsic is not None
+    train = subject.data.train
+    order = np.argsort(subject.data.intrinsic[subject.rows, 0], kind="stable")
+    arrays = {
+        "train": subject.data.X[train],
+        "reconstructed": subject.decoded(subject.fitted.Z_train),
+        "truth": subject.X[order],
+        "decoded": decoded_curve(subject.decode, subject.fitted.Z_train, 2_000).astype(np.float32),
+    }
+    return arrays | _local_expansions(subject)
+
+
+def _local_expansions(subject: Subject) -> Arrays:
+    """f(z) + J delta (+ 1/2 delta^T H delta) around the codes at 0.2 and 0.7 of the training rows."""
+    order = getattr(subject.method, "order", None)
+    if order not in (1, 2):
+        return {}
+    import torch
+
+    from metrics.taylor import expand
+
+    Z = np.sort(subject.fitted.Z_train[:, 0])
+    centres = Z[[int(0.2 * len(Z)), int(0.7 * len(Z))]]
+    reach = 0.1 * (Z[-1] - Z[0])
+    delta = np.linspace(-reach, reach, 50)
+    decoder = subject.method.decoders_[0]
+    like = next(decoder.parameters())
+    with torch.no_grad():
+        z, step = (torch.as_tensor(values, dtype=like.dtype, device=like.device) for values in (centres, delta))
+        jet = expand(decoder, z[:, None], step[None, :, None].expand(2, -1, -1))
+        local = jet.value[:, None] + jet.first + (0.5 * jet.second if order == 2 else 0.0)
+    return {"local": local.cpu().numpy(), "centres": subject.decoded(centres[:, None])}
+
+
+def _uncertainty(subject: Subject) -> Arrays:
+    """Mean predictive deviation on a grid around the codes."""
+    assert subject.fitted.deviation is not None
+    Z = subject.fitted.Z
+    low, high = Z.min(axis=0), Z.max(axis=0)
+    low, high = low - 0.25 * (high - low), high + 0.25 * (high - low)
+    grid = np.stack(np.meshgrid(*(np.linspace(low[k], high[k], 60) for k in (0, 1))), axis=-1).astype(np.float32)
+    deviation = subject.fitted.deviation(grid.reshape(-1, 2)).mean(axis=1).reshape(60, 60)
+    return {"deviation": deviation, "range": np.stack([low, high]), "Z": Z, **_coloured(subject, slice(None))}
+
+
+def _latent_layout(subject: Subject) -> Arrays:
+    """t-SNE of codes that have no plane of their own."""
+    at = subject.some(_MAX_POINTS)
+    return {"Z": _layout(subject.fitted.Z[at]), **_coloured(subject, at)}
+
+
+def _proxy_layout(subject: Subject) -> Arrays:
+    """t-SNE of what the latent distances follow: the classifier's last layer, say."""
+    assert subject.fitted.proxy_features is not None
+    at = subject.some(_MAX_POINTS)
+    return {"Z": _layout(subject.fitted.proxy_features(subject.X[at])), **_coloured(subject, at)}
+
+
+def _layout(points: Array) -> Array:
+    from openTSNE import TSNE
+
+    perplexity = min(30.0, (len(points) - 1) / 3)
+    return np.asarray(TSNE(perplexity=perplexity, random_state=0).fit(points), dtype=np.float32)
+
+
+def _coloured(subject: Subject, at: Any) -> Arrays:
+    return {} if subject.colour is None else {"colour": subject.colour[at]}
+
+
+# kind: (whether method and data have it, its arrays)
+KINDS: Mapping[str, tuple[Callable[[Subject], bool], Callable[[Subject], Arrays]]] = {
+    "curve": (lambda subject: subject.curve_in_plane, _curve),
+    "line": (lambda subject: subject.has_images and subject.d == 1, _line),
+    "reconstructions": (lambda subject: subject.has_images, _reconstructions),
+    "prior": (lambda subject: subject.has_images and subject.method.prior == "normal", _prior_samples),
+    "interpolations": (lambda subject: subject.has_images and len(subject.rows) > 1, _interpolations),
+    "arithmetic": (_has_two_labels, _attribute_arithmetic),
+    "traversal": (lambda subject: subject.has_images and subject.d == 2, _traversal),
+    "tweaks": (lambda subject: subject.has_images and subject.d > 2, _tweaks),
+    "uncertainty": (lambda subject: subject.fitted.deviation is not None and subject.d == 2, _uncertainty),
+    "layout": (lambda subject: subject.d > 2 and len(subject.rows) > 10, _latent_layout),
+    "proxy-layout": (
+        lambda subject: subject.fitted.proxy_features is not None and len(subject.rows) > 10,
+        _proxy_layout,
+    ),
+}

@@ -1,0 +1,137 @@
+"""Pictures of one fitted method, drawn from the arrays that were saved with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+Array = np.ndarray
+Arrays = Mapping[str, Array]
+
+_PREFIX = "picture."
+
+
+def read_pictures(folder: Path) -> dict[str, dict[str, Array]]:
+    """The arrays of each kind of picture of a saved model; none where there are none."""
+    try:
+        arrays = load_file(folder / "model.safetensors")
+    except (OSError, SafetensorError):
+        return {}
+    found: dict[str, dict[str, Array]] = {}
+    for name, value in arrays.items():
+        if name.startswith(_PREFIX):
+            kind, _, part = name.removeprefix(_PREFIX).partition(".")
+            found.setdefault(kind, {})[part] = value
+    return found
+
+
+def draw(pictures: Mapping[str, Arrays]) -> Iterator[tuple[str, str, Figure]]:
+    """(kind, caption, figure) of each kind that can be drawn, in the order of the table."""
+    for kind, (caption, figure) in _FIGURES.items():
+        if kind in pictures:
+            yield kind, caption, figure(pictures[kind])
+
+
+def curve_panel(axes, arrays: Arrays) -> None:  # type: ignore[no-untyped-def]
+    """The decoded curve over noisy training points and the true curve, with local expansions where there are any."""
+    train, reconstructed = arrays["train"], arrays["reconstructed"]
+    axes.plot(*arrays["truth"].T, color="0.5", linestyle="--", linewidth=1, label="true curve")
+    axes.plot(*np.stack([train, reconstructed]).transpose(2, 0, 1), color="tab:red", linewidth=0.5, alpha=0.6)
+    axes.plot(*arrays["decoded"].T, color="tab:orange", linewidth=2, label="decoded curve")
+    axes.scatter(*train.T, s=10, color="black", zorder=3, label="training points")
+    for position, (centre, local) in enumerate(zip(arrays.get("centres", ()), arrays.get("local", ()), strict=True)):
+        label = "local expansions" if position == 0 else None
+        axes.plot(*local.T, color="tab:green", linewidth=1.5, label=label)
+        axes.scatter(*centre, s=25, color="tab:green", zorder=4)
+    truth = arrays["truth"]
+    margin = 0.25 * np.ptp(truth, axis=0).max()
+    low, high = truth.min(axis=0) - margin, truth.max(axis=0) + margin
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+
+
+def scatter_panel(axes, Z: Array, colour: Array | None) -> None:  # type: ignore[no-untyped-def]
+    """Points of a plane in their colours: ten or fewer values are labels."""
+    few = colour is not None and len(np.unique(colour)) <= 10
+    cmap = None if colour is None else "tab10" if few else "viridis"
+    axes.scatter(Z[:, 0], Z[:, 1], c=colour, s=6, cmap=cmap, linewidths=0)
+    axes.set(xticks=[], yticks=[])
+
+
+def sheet(images: Array, shape: Array) -> Array:
+    """Images (rows, columns, features) of bytes as one picture, a pixel apart: grey or with three channels."""
+    rows, columns, _ = images.shape
+    channels, height, width = (int(size) for size in shape)
+    grid = images.reshape(rows, columns, channels, height, width)
+    framed = np.pad(grid, ((0, 0), (0, 0), (0, 0), (0, 1), (0, 1)), constant_values=255)
+    whole = framed.transpose(0, 3, 1, 4, 2).reshape(rows * (height + 1), columns * (width + 1), channels)
+    return whole[:-1, :-1, 0] if channels == 1 else whole[:-1, :-1]
+
+
+def _images(arrays: Arrays) -> Figure:
+    whole = sheet(arrays["images"], arrays["shape"])
+    width = 9.0
+    figure = Figure(figsize=(width, max(0.8, width * whole.shape[0] / whole.shape[1])), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(whole, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_axis_off()
+    return figure
+
+
+def _curve(arrays: Arrays) -> Figure:
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    curve_panel(axes, arrays)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _line(arrays: Arrays) -> Figure:
+    """Images above the places of the scored codes on their one axis."""
+    whole = sheet(arrays["images"], arrays["shape"])
+    figure = Figure(figsize=(9, 1.6), layout="constrained")
+    above, below = figure.subplots(2, 1, height_ratios=[3, 1])
+    above.imshow(whole, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    above.set_axis_off()
+    below.plot(arrays["codes"], np.zeros(len(arrays["codes"])), "|", color="tab:blue", markersize=10)
+    below.plot(arrays["z"], np.zeros(len(arrays["z"])), ".", color="tab:red")
+    below.set(yticks=[], xlabel="code (red: the images above)")
+    return figure
+
+
+def _uncertainty(arrays: Arrays) -> Figure:
+    figure = Figure(figsize=(5.4, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    (left, bottom), (right, top) = arrays["range"]
+    background = axes.imshow(
+        arrays["deviation"], origin="lower", extent=(left, right, bottom, top), cmap="Greys", aspect="auto"
+    )
+    figure.colorbar(background, label="mean predictive deviation")
+    scatter_panel(axes, arrays["Z"], arrays.get("colour"))
+    return figure
+
+
+def _scatter(arrays: Arrays) -> Figure:
+    figure = Figure(figsize=(4.4, 4.4), layout="constrained")
+    scatter_panel(figure.add_subplot(), arrays["Z"], arrays.get("colour"))
+    return figure
+
+
+# kind: (caption, figure)
+_FIGURES: Mapping[str, tuple[str, Callable[[Arrays], Figure]]] = {
+    "curve": ("decoded curve over noisy data and ground truth", _curve),
+    "line": ("images along the one-dimensional code, in order", _line),
+    "reconstructions": ("held-out images (above) and their reconstructions (below)", _images),
+    "prior": ("images decoded from codes drawn from N(0, I)", _images),
+    "interpolations": ("straight lines between the codes of two images; the ends are real", _images),
+    "arithmetic": ("images of one label, decoded, and with z - mean of that label + mean of another", _images),
+    "traversal": ("the decoded latent plane", _images),
+    "tweaks": ("one image, one latent coordinate moved in each row", _images),
+    "uncertainty": ("codes over the decoder's predictive deviation", _uncertainty),
+    "layout": ("t-SNE of the codes", _scatter),
+    "proxy-layout": ("t-SNE of the proxy, which latent distances follow", _scatter),
+}
