@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,16 +66,13 @@ def check_matrix(X: Any, n_features: int | None = None) -> Array:
     """X as a float32 matrix (n_samples, n_features).
 
     Raises:
-        ValueError: it is not a finite matrix, or has another number of features than the method was fitted to.
+        ValueError: it is not a finite real matrix, or has another number of features than the method was fitted to.
+        TypeError: it is sparse.
     """
-    X = np.asarray(X, dtype=np.float32)
-    if X.ndim != 2:
-        raise ValueError(f"X must be a matrix (n_samples, n_features), got shape {X.shape}")
-    if not np.isfinite(X).all():
-        raise ValueError("X holds values that are not finite")
-    if n_features is not None and X.shape[1] != n_features:
-        raise ValueError(f"X has {X.shape[1]} features, the method was fitted to {n_features}")
-    return X
+    matrix = check_array(X, dtype=np.float32, order="C", input_name="X")
+    if n_features is not None and matrix.shape[1] != n_features:
+        raise ValueError(f"X has {matrix.shape[1]} features, the method was fitted to {n_features}")
+    return np.asarray(matrix)
 
 
 def require_positive(method: Any, *names: str) -> None:

@@ -38,7 +38,8 @@ class CNNVAE(FixedVarianceVAE):
     Args:
         beta: weight of the KL term.
         channels: channels at each level; each level halves height and width.
-        sample_shape: (channels, height, width) of a sample; the runner fills it from the data set.
+        sample_shape: (channels, height, width) of a sample; the runner fills it from the data set. Without one, a
+            sample is a signal, an image of height 1.
         latent_dim, activation, output, scaling, epochs, patience, clip_norm, random_state, device: see
             `Autoencoder`.
 

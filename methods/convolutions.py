@@ -148,16 +148,15 @@ def halved(shape: Shape) -> Shape:
 
 
 def image_shape(sample_shape: Sequence[int] | None, n_features: int) -> Shape:
-    """(channels, height, width) of samples that are images.
+    """(channels, height, width) of samples; without a shape a sample is a signal, an image of height 1.
 
     Raises:
-        ValueError: there is no sample_shape, it is no image, or it has another number of features.
+        ValueError: the shape is not that of an image, or has another number of features.
     """
-    if sample_shape is None or len(sample_shape) not in (2, 3):
-        raise ValueError(
-            f"sample_shape must be (channels, height, width) for a convolutional network, got {sample_shape}; "
-            "use data of images, or a method made of perceptrons"
-        )
+    if sample_shape is None:
+        return 1, 1, n_features
+    if len(sample_shape) not in (2, 3):
+        raise ValueError(f"sample_shape must be (channels, height, width), got {tuple(sample_shape)}")
     shape = (1, *sample_shape) if len(sample_shape) == 2 else tuple(sample_shape)
     if shape[0] * shape[1] * shape[2] != n_features:
         raise ValueError(f"sample_shape {tuple(sample_shape)} does not make {n_features} features")

@@ -62,7 +62,7 @@ class Isomap(AttachedDecoderMethod):
         self.check_parameters()
         X = check_matrix(X)
         if self.n_neighbors >= len(X):
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below the number of samples, {len(X)}")
+            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {len(X)}")
         self.isomap_ = SklearnIsomap(n_neighbors=self.n_neighbors, n_components=self.latent_dim).fit(X)
         self.embedding_ = self.isomap_.embedding_.astype(np.float32)
         return self._attach(X)

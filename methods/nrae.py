@@ -209,8 +209,10 @@ class NeighbourhoodReconstruction:
 
     def _expand(self, decoder: Any, z: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
         """f(z), and its local expansion at z + delta (S, b, n_drawn, n_features)."""
+        # On a line all steps are multiples of one direction, which is expanded once for all neighbours.
+        direction, step = (delta, 1.0) if z.shape[-1] > 1 else (torch.ones_like(z)[:, :, None], delta)
         if self.method.order == 1:
-            value, first = push_forward(decoder, z, delta)
-            return value, value[:, :, None] + first
-        jet = expand(decoder, z, delta)
-        return jet.value, jet.value[:, :, None] + jet.first + 0.5 * jet.second
+            value, first = push_forward(decoder, z, direction)
+            return value, value[:, :, None] + step * first
+        jet = expand(decoder, z, direction)
+        return jet.value, jet.value[:, :, None] + step * jet.first + 0.5 * step**2 * jet.second

@@ -40,7 +40,9 @@ class PCA(Method):
         self.check_parameters()
         X = check_matrix(X)
         if self.latent_dim > min(X.shape):
-            raise ValueError(f"latent_dim = {self.latent_dim} exceeds min(X.shape) = {min(X.shape)}")
+            raise ValueError(
+                f"latent_dim = {self.latent_dim} exceeds n_samples = {X.shape[0]} or n_features = {X.shape[1]}"
+            )
         fitted = SklearnPCA(self.latent_dim, svd_solver="full").fit(X.astype(np.float64))
         self.history_: dict[str, list[float]] = {}
         return self.load_arrays({"components": fitted.components_, "mean": fitted.mean_})
@@ -69,4 +71,5 @@ class PCA(Method):
         """Become the fitted method that `state_arrays` was taken from."""
         self.components_ = np.array(arrays["components"])
         self.mean_ = np.array(arrays["mean"])
+        self.n_features_in_ = len(self.mean_)
         return self

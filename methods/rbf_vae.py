@@ -199,7 +199,7 @@ class _RadialBasis(nn.Module):
         away = np.linalg.norm(points - means.cluster_centers_[means.labels_], axis=1)
         radii = np.bincount(means.labels_, weights=away) / np.bincount(means.labels_)
         # A cluster of one point has no radius of its own.
-        radii = np.maximum(radii, 0.1 * radii.mean() + np.finfo(np.float32).tiny)
+        radii = np.maximum(radii, max(0.1 * float(radii.mean()), 1e-2 * float(points.std()), 1e-6))
         rates = 0.5 / (bandwidth * radii) ** 2
         return cls(z.new_tensor(means.cluster_centers_), z.new_tensor(rates))
 

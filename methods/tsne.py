@@ -58,9 +58,17 @@ class TSNE(AttachedDecoderMethod):
     def fit(
         self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
     ) -> Self:
-        """Embed X (n_samples, n_features) and fit the attached decoder; X_val and on_epoch have no effect."""
+        """Embed X (n_samples, n_features) and fit the attached decoder; X_val and on_epoch have no effect.
+
+        Raises:
+            ValueError: latent_dim exceeds the number of samples or of features.
+        """
         self.check_parameters()
         X = check_matrix(X)
+        if self.latent_dim > min(X.shape):
+            raise ValueError(
+                f"latent_dim = {self.latent_dim} exceeds n_samples = {X.shape[0]} or n_features = {X.shape[1]}"
+            )
         fitted = self._new(
             n_components=self.latent_dim,
             perplexity=min(self.perplexity, (len(X) - 1) / 3),

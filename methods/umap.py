@@ -72,7 +72,7 @@ class UMAP(AttachedDecoderMethod):
         self.check_parameters()
         X = check_matrix(X)
         if not 2 <= self.n_neighbors < len(X):
-            raise ValueError(f"n_neighbors must lie in [2, {len(X)}), got {self.n_neighbors}")
+            raise ValueError(f"n_neighbors = {self.n_neighbors} must be at least 2 and below n_samples = {len(X)}")
         self.umap_ = self._new(
             n_neighbors=self.n_neighbors,
             n_components=self.latent_dim,
