@@ -61,10 +61,11 @@ def read_tfd(path: Path) -> dict[str, Array]:
         ValueError: the file is not in that format.
     """
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     try:
         content = loadmat(path)
-    except (OSError, ValueError, NotImplementedError, TypeError) as error:
+    except (OSError, ValueError, NotImplementedError, TypeError, MatReadError) as error:
         raise ValueError(f"{path}: not a readable MATLAB file: {error}") from error
     missing = [key for key in _KEYS if key not in content]
     if missing:

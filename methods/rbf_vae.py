@@ -8,7 +8,6 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from methods.autoencoder import Scaling
 from methods.base import Array, DivergedError, require_positive
@@ -118,21 +117,19 @@ class RBFVAE(FixedVarianceVAE):
         z, square = self._codes_and_residuals(data.x, data)
         z_val, square_val = self._codes_and_residuals(data.x_val, data)
         kernel = _RadialBasis.around(z, self.n_centers, self.bandwidth, stream_seed(self.random_state, "centres"))
-        streams = Streams([self.random_state], data.x.device)
-        model = _StackedPrecision(len(kernel.rates), data.n_features, streams).to(data.x)
         (outcome,) = train(
-            model,
+            _StackedPrecision(len(kernel.rates), square),
             _ResidualLikelihood(self.precision_floor),
             Rows({"basis": kernel(z), "square": square}),
             Rows({"basis": kernel(z_val), "square": square_val}),
-            streams,
+            Streams([stream_seed(self.random_state, "precision")], data.x.device),
             same_device([_LEARNING_RATE], data.x),
             {},
             Schedule(self.batch_size, self.rbf_epochs or self.epochs, self.patience, _CLIP_NORM),
         )
         if outcome.diverged is not None:
             raise DivergedError(f"second stage: {outcome.diverged}")
-        weight = functional.softplus(outcome.parameters).view(-1, data.n_features)
+        weight = outcome.parameters.exp().view(-1, data.n_features)
         self.deviation_ = Deviation(kernel, weight, self.precision_floor, data.scale)
 
     def _codes_and_residuals(self, x: Tensor, data: TrainingSet) -> tuple[Tensor, Tensor]:
@@ -209,15 +206,11 @@ class _RadialBasis(nn.Module):
 
 
 class _StackedPrecision(nn.Module):
-    """W = softplus(raw) > 0 of one model, (1, K, n_features)."""
+    """W = exp(log_weight) > 0 of one model, (1, K, n_features), at first the same precision everywhere."""
 
-    def __init__(self, n_centers: int, n_features: int, streams: Streams) -> None:
+    def __init__(self, n_centers: int, square: Tensor) -> None:
         super().__init__()
-        self.raw = nn.Parameter(streams.normal("precision", n_centers, n_features))
-
-    @property
-    def weight(self) -> Tensor:
-        return functional.softplus(self.raw)
+        self.log_weight = nn.Parameter(-square.mean(0).log().expand(1, n_centers, -1).clone())
 
 
 class _ResidualLikelihood:
@@ -230,5 +223,5 @@ class _ResidualLikelihood:
         return {}
 
     def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
-        precision = batch["basis"] @ model.weight + self.floor
+        precision = batch["basis"] @ model.log_weight.exp() + self.floor
         return {"loss": 0.5 * (batch["square"] * precision - precision.log()).sum(-1).mean(-1)}

@@ -7,10 +7,10 @@ from scipy.sparse.csgraph import dijkstra
 from sklearn.neighbors import kneighbors_graph
 
 from datasets.base import content_hash
-from datasets.manifolds import SCurve, SphereCap, SwissRoll
+from datasets.manifolds import SCurve, SphereCap, SwissRoll, Torus
 
 
-@pytest.mark.parametrize("component", [SwissRoll, SCurve, SphereCap])
+@pytest.mark.parametrize("component", [SwissRoll, SCurve, SphereCap, Torus])
 def test_geodesics_agree_with_shortest_paths_in_a_dense_graph(component):
     data = component(n=4000).load()
     graph = kneighbors_graph(data.X, 30, mode="distance")
@@ -46,6 +46,17 @@ def test_sphere_cap_lies_on_its_sphere_and_within_its_angle():
     assert np.arccos(data.X[:, 2] / 2.0).max() <= 0.8 + 1e-3
     with pytest.raises(ValueError, match="angle"):
         SphereCap(angle=2.0).load()
+
+
+def test_the_torus_is_flat_and_closes_in_both_directions():
+    data = Torus(n=500, major=2.0, minor=0.5).load()
+    np.testing.assert_allclose(np.hypot(data.X[:, 0], data.X[:, 1]), 2.0, rtol=1e-5)
+    np.testing.assert_allclose(np.hypot(data.X[:, 2], data.X[:, 3]), 0.5, rtol=1e-5)
+    i, j = np.arange(250), np.arange(250, 500)
+    farthest = np.pi * np.hypot(2.0, 0.5)
+    assert 0.8 * farthest < data.geodesic(i, j).max() <= farthest
+    with pytest.raises(ValueError, match="minor"):
+        Torus(minor=0.0).load()
 
 
 def test_noise_moves_points_but_not_geodesics():
