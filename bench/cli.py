@@ -143,6 +143,25 @@ def report(
 
 
 @app.command()
+def animate(
+    file: File = Path("bench.toml"),
+    methods: MethodGlob = "*",
+    datasets: DatasetGlob = "*",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the model that is fitted.")] = 0,
+    device: Annotated[Device, typer.Option(help="Where it trains.")] = Device.auto,
+    to: Annotated[Path, typer.Option("--to", metavar="FILE.gif", help="Where the animation goes.")] = Path(
+        "training.gif"
+    ),
+) -> None:
+    """Fit one method of the suite to one of its data sets, and write a GIF of what it learns."""
+    from bench.animation import animate as write_animation
+    from bench.config import load_suite
+
+    write_animation(load_suite(file), methods, datasets, seed, device.value, to)
+    sys.stdout.write(f"{to}\n")
+
+
+@app.command()
 def sync(
     folder: Folder,
     uri: Annotated[str, typer.Option("--uri", help="MLflow store: sqlite (in the folder) or a URI.")] = "sqlite",

@@ -102,6 +102,16 @@ def pictures(method: Any, fitted: Fitted, data: Data) -> dict[str, Arrays]:
     return found
 
 
+def frame(method: Any, fitted: Fitted, data: Data) -> tuple[str, Arrays] | None:
+    """The one picture that shows how a model learns, kind and arrays; None where its codes cannot be drawn."""
+    subject = Subject(method, fitted, data)
+    for kind in ("curve", "line"):
+        applies, make = KINDS[kind]
+        if applies(subject):
+            return kind, make(subject)
+    return ("codes", {"Z": fitted.Z, **_coloured(subject, slice(None))}) if subject.d == 2 else None
+
+
 def embedding(method: Any, fitted: Fitted, data: Data) -> Arrays:
     """The colours of the scored points, and the pullback metric at some of them where the plane is latent."""
     subject = Subject(method, fitted, data)

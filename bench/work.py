@@ -116,7 +116,7 @@ def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
 
 def _fit(prepared: Prepared, data: Data, report: Report | None) -> list[_Fit]:
     job, component = prepared.job, prepared.component
-    methods = [_instance(component, cell, data, job.device) for cell in job.cells]
+    methods = [instance(component, cell, data, job.device) for cell in job.cells]
     fits = [_Fit(method) for method in methods]
     callbacks = [_callback(prepared, data, fit, at, report) for at, fit in enumerate(fits)]
     X = data.X[data.train]
@@ -145,7 +145,8 @@ def _fit(prepared: Prepared, data: Data, report: Report | None) -> list[_Fit]:
     return fits
 
 
-def _instance(component: Any, cell: Cell, data: Data, device: str) -> Any:
+def instance(component: Any, cell: Cell, data: Data, device: str) -> Any:
+    """The cell's method, not yet fitted, with what the runner sets for it."""
     known = parameters(component)
     offered = {"random_state": cell.seed, "device": device, "sample_shape": data.sample_shape}
     return component(**cell.params, **{name: value for name, value in offered.items() if name in known})
@@ -233,7 +234,7 @@ def _restore(prepared: Prepared, data: Data) -> list[_Fit] | None:
         if saved is None or not saved[1].get("loadable"):
             return None
         arrays, facts = saved
-        method = _instance(prepared.component, cell, data, prepared.job.device)
+        method = instance(prepared.component, cell, data, prepared.job.device)
         state = {n.removeprefix("state."): v for n, v in arrays.items() if n.startswith("state.")}
         fits.append(_Fit(method, restored(method.load_arrays(state), arrays, facts["split"])))
     return fits

@@ -37,6 +37,11 @@ def draw(pictures: Mapping[str, Arrays]) -> Iterator[tuple[str, str, Figure]]:
             yield kind, caption, figure(pictures[kind])
 
 
+def figure_of(kind: str, arrays: Arrays) -> Figure:
+    """The figure of one kind of picture, or of 'codes': latent points of the plane."""
+    return _scatter(arrays) if kind == "codes" else _FIGURES[kind][1](arrays)
+
+
 def curve_panel(axes, arrays: Arrays) -> None:  # type: ignore[no-untyped-def]
     """The decoded curve over noisy training points and the true curve, with local expansions where there are any."""
     train, reconstructed = arrays["train"], arrays["reconstructed"]

@@ -1,0 +1,78 @@
+"""A training animation: one model fitted once more, drawn as it learns."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import registry
+from bench.cells import Cell
+from bench.config import Suite
+from bench.errors import BadInputError
+from bench.pictures import frame
+from bench.plan import choose, load_dataset
+from bench.scoring import observe
+from bench.signatures import accepted
+from bench.work import instance
+
+Frame = tuple[str, str, Mapping[str, np.ndarray]]
+
+
+def animate(suite: Suite, method: str, dataset: str, seed: int, device: str, path: Path) -> None:
+    """Fit a method of the suite to one of its data sets, and write what it learns, epoch by epoch, as a GIF.
+
+    Shown are the first 30 epochs and then ever fewer: the decoded curve over plane data, images along a code of one
+    dimension, or the codes of held-out points in the plane.
+
+    Raises:
+        BadInputError: names match no or several pairs, or this method or its codes cannot be animated.
+    """
+    from reports.animation import write_gif
+
+    frames = list(_frames(suite, method, dataset, seed, device))
+    if not frames:
+        raise BadInputError(f"{method} on {dataset}: nothing to animate; codes of one or two dimensions can be drawn")
+    write_gif(frames, path)
+
+
+def _frames(suite: Suite, method: str, dataset: str, seed: int, device: str) -> Iterator[Frame]:
+    methods, datasets = choose(suite, method, dataset)
+    for option, glob, found in (("--methods", method, methods), ("--datasets", dataset, datasets)):
+        if len(found) > 1:
+            names = ", ".join(choice.name for choice in found)
+            raise BadInputError(f"{option} {glob!r} matches {names}; an animation is of one, name it")
+    spec, data = load_dataset(suite, datasets[0])
+    component = registry.load("method", methods[0].target, suite.root)
+    if "on_epoch" not in inspect.signature(component.fit).parameters:
+        raise BadInputError(f"{methods[0].name} has no epochs to animate: its fit takes no on_epoch")
+    cell = Cell("final", spec, methods[0].name, methods[0].target, methods[0].params, seed)
+    model = instance(component, cell, data, device)
+    seen: list[Frame] = []
+    due, called = 1, False
+
+    def on_epoch(epoch: int, scores: Mapping[str, float]) -> bool:
+        nonlocal due, called
+        called = True
+        if epoch >= due:
+            due = epoch + 1 if epoch < 30 else int(1.1 * epoch) + 1
+            seen.extend(_frame(model, data, f"epoch {epoch}, loss {scores['loss']:.4g}"))
+        return False
+
+    offered: dict[str, Any] = {"X_val": data.X[data.validation], "on_epoch": on_epoch}
+    if data.y is not None:
+        offered |= {"y": data.y[data.train], "y_val": data.y[data.validation]}
+    model.fit(data.X[data.train], **accepted(model.fit, offered))
+    if not called:
+        raise BadInputError(f"{methods[0].name} has no epochs to animate: it never calls on_epoch")
+    yield from seen
+    yield from _frame(model, data, "trained")
+
+
+def _frame(model: Any, data: Any, title: str) -> Iterator[Frame]:
+    found = frame(model, observe(model, data, "test"), data)
+    if found is not None:
+        yield title, *found
