@@ -156,14 +156,16 @@ def _interpolations(subject: Subject) -> Arrays:
 
 
 def _unlike_pairs(subject: Subject, n: int) -> Array:
-    """Positions (n, 2) of scored rows, with two labels in each pair where there are labels."""
-    order = np.random.default_rng(1).permutation(len(subject.rows))
-    first = order[:n]
-    if subject.data.y is None:
-        return np.stack([first, order[-len(first) :]], axis=1)
-    labels = subject.data.y[subject.rows]
-    second = [next((at for at in order[::-1] if labels[at] != labels[k]), order[-1]) for k in first]
-    return np.stack([first, np.array(second)], axis=1)
+    """Positions (n, 2) of scored rows, with two labels in each pair where there are labels, and no row twice."""
+    left = list(np.random.default_rng(1).permutation(len(subject.rows)))
+    labels = np.arange(len(left)) if subject.data.y is None else subject.data.y[subject.rows]
+    pairs = []
+    while len(left) > 1 and len(pairs) < n:
+        first = left.pop()
+        other = next((at for at in reversed(left) if labels[at] != labels[first]), left[-1])
+        left.remove(other)
+        pairs.append((first, other))
+    return np.array(pairs)
 
 
 def _has_two_labels(subject: Subject) -> bool:
