@@ -159,7 +159,7 @@ def _unlike_pairs(subject: Subject, n: int) -> Array:
     """Positions (n, 2) of scored rows, with two labels in each pair where there are labels, and no row twice."""
     left = list(np.random.default_rng(1).permutation(len(subject.rows)))
     labels = np.arange(len(left)) if subject.data.y is None else subject.data.y[subject.rows]
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     while len(left) > 1 and len(pairs) < n:
         first = left.pop()
         other = next((at for at in reversed(left) if labels[at] != labels[first]), left[-1])
