@@ -17,7 +17,7 @@ from bench.pictures import frame
 from bench.plan import choose, load_dataset
 from bench.scoring import observe
 from bench.signatures import accepted
-from bench.work import instance
+from bench.work import beside_rows, instance
 
 Frame = tuple[str, str, Mapping[str, np.ndarray]]
 
@@ -33,6 +33,8 @@ def animate(suite: Suite, method: str, dataset: str, seed: int, device: str, pat
     """
     from reports.animation import write_gif
 
+    if path.suffix.lower() != ".gif":
+        raise BadInputError(f"--to {path}: an animation is a .gif file")
     frames = list(_frames(suite, method, dataset, seed, device))
     if not frames:
         raise BadInputError(f"{method} on {dataset}: nothing to animate; codes of one or two dimensions can be drawn")
@@ -59,17 +61,22 @@ def _frames(suite: Suite, method: str, dataset: str, seed: int, device: str) -> 
         called = True
         if epoch >= due:
             due = epoch + 1 if epoch < 30 else int(1.1 * epoch) + 1
-            seen.extend(_frame(model, data, f"epoch {epoch}, loss {scores['loss']:.4g}"))
+            seen.extend(_frame(model, data, _title(epoch, scores)))
         return False
 
-    offered: dict[str, Any] = {"X_val": data.X[data.validation], "on_epoch": on_epoch}
-    if data.y is not None:
-        offered |= {"y": data.y[data.train], "y_val": data.y[data.validation]}
-    model.fit(data.X[data.train], **accepted(model.fit, offered))
+    try:
+        model.fit(data.X[data.train], **accepted(model.fit, {**beside_rows(data), "on_epoch": on_epoch}))
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise BadInputError(f"{methods[0].name} on {datasets[0].name} failed: {said}") from error
     if not called:
         raise BadInputError(f"{methods[0].name} has no epochs to animate: it never calls on_epoch")
     yield from seen
     yield from _frame(model, data, "trained")
+
+
+def _title(epoch: int, scores: Mapping[str, float]) -> str:
+    return f"epoch {epoch}, loss {scores['loss']:.4g}" if "loss" in scores else f"epoch {epoch}"
 
 
 def _frame(model: Any, data: Any, title: str) -> Iterator[Frame]:

@@ -1,7 +1,7 @@
 """What reports draw of one fitted method: small arrays, computed where the method is, drawn where it is not.
 
 `pictures(method, fitted, data)` gives for each kind of picture that method and data allow its arrays by name.
-Images are bytes (rows, columns, features), 0 and 255 being the data's smallest and largest values.
+Arrays named `images` are bytes (rows, columns, features), 0 and 255 being the data's smallest and largest values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Array = np.ndarray
 Arrays = dict[str, Array]
 
 N_ELLIPSES = 60
-_MAX_POINTS = 1_000
+_MAX_POINTS = 500
 _GRID = 12
 
 
@@ -63,6 +63,10 @@ class Subject:
     def has_images(self) -> bool:
         shape = self.data.sample_shape
         return shape is not None and len(shape) == 3 and shape[0] in (1, 3) and self.decode is not None
+
+    @property
+    def has_normal_prior(self) -> bool:
+        return getattr(self.method, "prior", None) == "normal"
 
     @property
     def curve_in_plane(self) -> bool:
@@ -170,21 +174,20 @@ def _unlike_pairs(subject: Subject, n: int) -> Array:
 
 def _has_two_labels(subject: Subject) -> bool:
     y = subject.data.y
-    return subject.has_images and y is not None and len(np.unique(y[subject.rows])) > 1
+    return subject.has_images and y is not None and len(np.unique(y[subject.data.train])) > 1
 
 
 def _attribute_arithmetic(subject: Subject) -> Arrays:
-    """For the two commonest labels a and b: an image of a, decoded, and decode(z - mean_a + mean_b)."""
+    """Images of a, decoded, and decode(z - mean_a + mean_b), a and b the commonest labels of the training rows."""
     y = subject.data.y
     assert y is not None
-    labels, counts = np.unique(y[subject.rows], return_counts=True)
-    a, b = labels[np.argsort(-counts, kind="stable")[:2]]
-    Z_train, y_train = (
-        subject.fitted.Z_train,
-        y[subject.data.train if subject.fitted.split != "train" else subject.rows],
-    )
+    Z_train, y_train = subject.fitted.Z_train, y[subject.data.train]
+    labels, counts = np.unique(y_train, return_counts=True)
+    a, b = sorted(labels[np.argsort(-counts, kind="stable")[:2]], key=lambda label: label not in y[subject.rows])
     step = Z_train[y_train == b].mean(axis=0) - Z_train[y_train == a].mean(axis=0)
     at = np.flatnonzero(y[subject.rows] == a)[:12]
+    if not len(at):
+        raise ValueError(f"no scored row has one of the labels {a} and {b}")
     z = subject.fitted.Z[at]
     sheet = np.stack([subject.X[at], subject.decoded(z), subject.decoded(z + step)])
     return subject.images(sheet) | {"labels": np.array([a, b])}
@@ -232,17 +235,20 @@ def _curve(subject: Subject) -> Arrays:
 
 
 def _local_expansions(subject: Subject) -> Arrays:
-    """f(z) + J delta (+ 1/2 delta^T H delta) around the codes at 0.2 and 0.7 of the training rows."""
-    order = getattr(subject.method, "order", None)
+    """f(z) + J delta (+ 1/2 delta^T H delta) at the codes of the training rows 0.2 n and 0.7 n.
+
+    delta reaches a tenth of the codes' range to both sides.
+    """
+    order = getattr(subject.method, "expansion_order", None)
     if order not in (1, 2):
         return {}
     import torch
 
     from metrics.taylor import expand
 
-    Z = np.sort(subject.fitted.Z_train[:, 0])
+    Z = subject.fitted.Z_train[:, 0]
     centres = Z[[int(0.2 * len(Z)), int(0.7 * len(Z))]]
-    reach = 0.1 * (Z[-1] - Z[0])
+    reach = 0.1 * np.ptp(Z)
     delta = np.linspace(-reach, reach, 50)
     decoder = subject.method.decoders_[0]
     like = next(decoder.parameters())
@@ -293,11 +299,11 @@ KINDS: Mapping[str, tuple[Callable[[Subject], bool], Callable[[Subject], Arrays]
     "curve": (lambda subject: subject.curve_in_plane, _curve),
     "line": (lambda subject: subject.has_images and subject.d == 1, _line),
     "reconstructions": (lambda subject: subject.has_images, _reconstructions),
-    "prior": (lambda subject: subject.has_images and subject.method.prior == "normal", _prior_samples),
+    "prior": (lambda subject: subject.has_images and subject.has_normal_prior, _prior_samples),
     "interpolations": (lambda subject: subject.has_images and len(subject.rows) > 1, _interpolations),
     "arithmetic": (_has_two_labels, _attribute_arithmetic),
     "traversal": (lambda subject: subject.has_images and subject.d == 2, _traversal),
-    "tweaks": (lambda subject: subject.has_images and subject.d > 2, _tweaks),
+    "tweaks": (lambda subject: subject.has_images and subject.d > 1, _tweaks),
     "uncertainty": (lambda subject: subject.fitted.deviation is not None and subject.d == 2, _uncertainty),
     "layout": (lambda subject: subject.d > 2 and len(subject.rows) > 10, _latent_layout),
     "proxy-layout": (

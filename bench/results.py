@@ -174,7 +174,7 @@ def _embedding_figures(out: Path, records: Sequence[Record]) -> dict[str, str]:
 
 
 def _galleries(out: Path, records: Sequence[Record]) -> list[Gallery]:
-    """The pictures of each reported method on each data set, of the first seed that has any."""
+    """The pictures of each reported method on each data set, which are of the first report seed."""
     from reports.figures import save
     from reports.markdown import Gallery
     from reports.pictures import draw, read_pictures

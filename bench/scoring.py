@@ -90,7 +90,8 @@ def empty_scores(metrics: Sequence[tuple[str, Any]], split: str, reason: str) ->
 
 def _score_one(view: View, name: str, metric: Any) -> list[Score]:
     def row(suffix: str, value: float | None, status: Any, reason: str = "") -> Score:
-        return Score(name, metric.name + suffix, view.split, value, metric.better, status, reason)
+        better = getattr(metric, "variants", {}).get(suffix, metric.better)
+        return Score(name, metric.name + suffix, view.split, value, better, status, reason)
 
     missing = [reason for reason in map(view.missing, sorted(metric.needs)) if reason]
     if missing:
@@ -119,7 +120,8 @@ def _decoding(method: Any) -> dict[str, Any]:
     kind = getattr(method, "decoder_kind", "native") if decode is not None or decoders else "none"
     if kind not in ("native", "attached", "none"):
         raise ValueError(f"decoder_kind must be 'native' or 'attached', got {kind!r}")
-    more = {name: getattr(method, name, None) for name in OPTIONAL_ABILITIES.values()}
+    abilities = {name: getattr(method, name, None) for name in OPTIONAL_ABILITIES.values()}
+    more = {name: ability if callable(ability) else None for name, ability in abilities.items()}
     return {"decode": decode, "decoders": tuple(decoders), "decoder": kind, **more}
 
 

@@ -17,6 +17,7 @@ Array = np.ndarray
 FOLDER = "models"
 ARRAYS = "model.safetensors"
 FACTS = "model.json"
+PICTURES = "pictures.safetensors"
 
 
 def model_folder(out: Path, cell_id: str) -> Path:
@@ -28,6 +29,12 @@ def save_model(folder: Path, arrays: Mapping[str, Array], facts: Mapping[str, An
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / ARRAYS, save({name: np.asarray(value, order="C") for name, value in arrays.items()}))
     _replace(folder / FACTS, json.dumps(facts, indent=1, sort_keys=True).encode())
+
+
+def save_pictures(folder: Path, arrays: Mapping[str, Array]) -> None:
+    """Write the arrays that a model's pictures are drawn from, beside it."""
+    if arrays and folder.is_dir():
+        _replace(folder / PICTURES, save({name: np.asarray(value, order="C") for name, value in arrays.items()}))
 
 
 def load_model(folder: Path) -> tuple[dict[str, Array], dict[str, Any]] | None:

@@ -111,6 +111,7 @@ def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
         share = attached.seconds / len(job.cells)
         records.append(_record(prepared, cell, fit, scores, fit.score_seconds + elapsed + share, started_at))
     used = peak.megabytes()
+    _save_pictures(job, fits, data)
     return [replace(record, peak_memory_mb=used) for record in records]
 
 
@@ -120,9 +121,7 @@ def _fit(prepared: Prepared, data: Data, report: Report | None) -> list[_Fit]:
     fits = [_Fit(method) for method in methods]
     callbacks = [_callback(prepared, data, fit, at, report) for at, fit in enumerate(fits)]
     X = data.X[data.train]
-    offered: dict[str, Any] = {"X_val": data.X[data.validation]}
-    if data.y is not None:
-        offered |= {"y": data.y[data.train], "y_val": data.y[data.validation]}
+    offered = beside_rows(data)
     started = time.perf_counter()
     if len(methods) > 1:
         failures = component.fit_many(methods, X, **accepted(component.fit_many, {**offered, "on_epoch": callbacks}))
@@ -143,6 +142,14 @@ def _fit(prepared: Prepared, data: Data, report: Report | None) -> list[_Fit]:
         if failure is not None:
             fit.status, fit.reason = "diverged", str(failure)
     return fits
+
+
+def beside_rows(data: Data) -> dict[str, Any]:
+    """What a fit may take beside the training rows."""
+    offered: dict[str, Any] = {"X_val": data.X[data.validation]}
+    if data.y is not None:
+        offered |= {"y": data.y[data.train], "y_val": data.y[data.validation]}
+    return offered
 
 
 def instance(component: Any, cell: Cell, data: Data, device: str) -> Any:
@@ -214,9 +221,6 @@ def _save(cell: Cell, method: Any, fitted: Fitted, data: Data, job: Job) -> None
     state = method.state_arrays() if hasattr(method, "state_arrays") else {}
     arrays: dict[str, Any] = {f"state.{name}": value for name, value in state.items()}
     arrays |= {"Z.train": fitted.Z_train, "Z.scored": fitted.Z, **pictures.embedding(method, fitted, data)}
-    if cell.seed == job.picture_seed:
-        for kind, parts in pictures.pictures(method, fitted, data).items():
-            arrays |= {f"picture.{kind}.{name}": values for name, values in parts.items()}
     facts = {
         "cell": asdict(cell),
         "split": fitted.split,
@@ -224,6 +228,16 @@ def _save(cell: Cell, method: Any, fitted: Fitted, data: Data, job: Job) -> None
         "loadable": bool(state) and hasattr(method, "load_arrays"),
     }
     storage.save_model(storage.model_folder(Path(job.out), cell.id), arrays, facts)
+
+
+def _save_pictures(job: Job, fits: Sequence[_Fit], data: Data) -> None:
+    """Pictures of the reported models of one seed, once all is scored and measured."""
+    for cell, fit in zip(job.cells, fits, strict=True):
+        if cell.phase != "final" or cell.seed != job.picture_seed or fit.fitted is None or fit.status != "ok":
+            continue
+        found = pictures.pictures(fit.method, fit.fitted, data)
+        arrays = {f"{kind}.{name}": values for kind, parts in found.items() for name, values in parts.items()}
+        storage.save_pictures(storage.model_folder(Path(job.out), cell.id), arrays)
 
 
 def _restore(prepared: Prepared, data: Data) -> list[_Fit] | None:
@@ -236,7 +250,12 @@ def _restore(prepared: Prepared, data: Data) -> list[_Fit] | None:
         arrays, facts = saved
         method = instance(prepared.component, cell, data, prepared.job.device)
         state = {n.removeprefix("state."): v for n, v in arrays.items() if n.startswith("state.")}
-        fits.append(_Fit(method, restored(method.load_arrays(state), arrays, facts["split"])))
+        try:
+            loaded = method.load_arrays(state)
+        except Exception:
+            log.warning("cell %s cannot be loaded; it is fitted anew", cell.id, exc_info=True)
+            return None
+        fits.append(_Fit(method, restored(loaded, arrays, facts["split"])))
     return fits
 
 

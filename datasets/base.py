@@ -57,7 +57,8 @@ class Data:
             raise ValueError(f"sample_shape {self.sample_shape} does not make {X.shape[1]} features")
         object.__setattr__(self, "X", X)
         if self.intrinsic is not None:
-            object.__setattr__(self, "intrinsic", np.asarray(self.intrinsic, dtype=np.float64))
+            coordinates = np.asarray(self.intrinsic, dtype=np.float64)
+            object.__setattr__(self, "intrinsic", coordinates.reshape(len(X), -1))
         for name in ("train", "validation", "test"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.int64))
         if len(self.train) == len(self.validation) == len(self.test) == 0:
@@ -102,14 +103,13 @@ def choose_rows(n_available: int, n: int | None, seed: int = 0) -> Array:
 
 
 def head(data: Data, max_rows: int) -> Data:
-    """At most max_rows rows, drawn in equal proportion from each split."""
-    n = len(data.train) + len(data.validation) + len(data.test)
-    if n <= max_rows:
+    """At most max_rows rows: at most 70, 15 and 15 % of them from each split, so that a small one stays whole."""
+    if len(data.train) + len(data.validation) + len(data.test) <= max_rows:
         return data
     kept = {}
-    for split in ("train", "validation", "test"):
+    for split, percent in (("train", 70), ("validation", 15), ("test", 15)):
         rows = data.rows(split)
-        share = max(1, len(rows) * max_rows // n)
+        share = min(len(rows), max(1, max_rows * percent // 100))
         kept[split] = np.sort(np.random.default_rng(0).choice(rows, size=share, replace=False))
     chosen = np.concatenate(list(kept.values()))
     sizes = np.cumsum([0] + [len(rows) for rows in kept.values()])

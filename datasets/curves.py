@@ -1,8 +1,8 @@
 """Noisy samples of plane curves, with the clean curve as test set.
 
 Training, validation and test points come from one parametrisation t in [0, 1]: a noisy training set, a noisy
-validation set of the same size, and 1,000 clean test points in order along the curve. `intrinsic` holds the arc
-length from the curve's beginning.
+validation set halfway between its points, and 1,000 clean test points in order along the curve. `intrinsic` holds
+the arc length from the curve's beginning.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ class TFD:
         self.n = n
 
     def load(self) -> Data:
+        if self.labels not in ("expression", "identity"):
+            raise ValueError(f"labels must be 'expression' or 'identity', got {self.labels!r}")
         if self.fold is not None and not 1 <= self.fold <= 5:
             raise ValueError(f"fold must lie between 1 and 5, got {self.fold}")
         if self.fold is not None and self.n is not None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Literal
 
 import numpy as np
 
 from datasets.base import Array, Data
 from datasets.idx import MNIST, Source
+
+Interpolation = Literal["bilinear", "nearest"]
 
 # Finer steps between the training images are held out: where a method has the right order, it has it there too.
 _FINER = 4
@@ -20,10 +23,20 @@ class TransformedDigit:
     `intrinsic` holds the amount (degrees or pixels).
     """
 
-    def __init__(self, n: int, digit: int = 3, source: Source = "t10k") -> None:
+    def __init__(
+        self, n: int, digit: int = 3, source: Source = "t10k", interpolation: Interpolation = "bilinear"
+    ) -> None:
         self.n = n
         self.digit = digit
         self.source = source
+        self.interpolation = interpolation
+
+    @property
+    def _order(self) -> int:
+        """Of the spline that pixels are interpolated by."""
+        if self.interpolation not in ("bilinear", "nearest"):
+            raise ValueError(f"interpolation must be 'bilinear' or 'nearest', got {self.interpolation!r}")
+        return 1 if self.interpolation == "bilinear" else 0
 
     @abstractmethod
     def amounts(self, n: int) -> Array:
@@ -56,14 +69,16 @@ class TransformedDigit:
 
 
 class RotatedDigit(TransformedDigit):
-    """A '3' turned in steps of 180 / n degrees from 0 to below 180, bilinear interpolation.
+    """A '3' turned in steps of 180 / n degrees from 0 to below 180.
 
     Source: the rotated-MNIST experiment of Lee, Kwon and Park, NRAE, NeurIPS 2021: 100 images, there with
-    nearest-neighbour interpolation.
+    nearest-neighbour interpolation and a '3' of the training file.
     """
 
-    def __init__(self, n: int = 100, digit: int = 3, source: Source = "t10k") -> None:
-        super().__init__(n, digit, source)
+    def __init__(
+        self, n: int = 100, digit: int = 3, source: Source = "t10k", interpolation: Interpolation = "bilinear"
+    ) -> None:
+        super().__init__(n, digit, source, interpolation)
 
     def amounts(self, n: int) -> Array:
         return 180 * np.arange(n) / n
@@ -71,18 +86,20 @@ class RotatedDigit(TransformedDigit):
     def warp(self, image: Array, amount: float) -> Array:
         from scipy.ndimage import rotate
 
-        return rotate(image, amount, reshape=False, order=1)
+        return rotate(image, amount, reshape=False, order=self._order)
 
 
 class ShiftedDigit(TransformedDigit):
-    """A '3' at 0.7 of its size, shifted sideways from -10 to below +10 pixels, bilinear interpolation.
+    """A '3' at 0.7 of its size, shifted sideways from -10 to below +10 pixels.
 
     Source: the shifted-MNIST experiment of Lee, Kwon and Park, NRAE, NeurIPS 2021: 20 images, there with
-    nearest-neighbour interpolation.
+    nearest-neighbour interpolation and a '3' of the training file.
     """
 
-    def __init__(self, n: int = 20, digit: int = 3, source: Source = "t10k") -> None:
-        super().__init__(n, digit, source)
+    def __init__(
+        self, n: int = 20, digit: int = 3, source: Source = "t10k", interpolation: Interpolation = "bilinear"
+    ) -> None:
+        super().__init__(n, digit, source, interpolation)
 
     def amounts(self, n: int) -> Array:
         return -10 + 20 * np.arange(n) / n
@@ -93,4 +110,4 @@ class ShiftedDigit(TransformedDigit):
         scale = np.array([1 / 0.7, 1 / 0.7])
         centre = (np.array(image.shape) - 1) / 2
         shift = np.array([0, amount])
-        return affine_transform(image, scale, offset=centre - scale * (centre + shift), order=1)
+        return affine_transform(image, scale, offset=centre - scale * (centre + shift), order=self._order)

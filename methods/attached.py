@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from methods.base import Array, DivergedError, Method, require_positive, require_widths
+from methods.base import Array, DivergedError, Method, hold_out, require_positive, require_widths
 from methods.networks import Activation, Affine, choose_device, member, stacked_mlp
 from methods.streams import Streams
 from methods.training import Rows, Schedule, Terms, same_device, single, train
@@ -50,9 +50,7 @@ def fit_decoders(
     x, x_scale, x_centre = _standardised(torch.as_tensor(X, dtype=dtype, device=on))
     inputs = [_standardised(torch.as_tensor(Z, dtype=dtype, device=on)) for Z in embeddings]
     z = torch.stack([standardised for standardised, _, _ in inputs])
-    order = torch.as_tensor(np.random.default_rng(0).permutation(len(X)), device=on)
-    cut = max(1, len(X) // 10)
-    held_out, kept = order[:cut].sort()[0], order[cut:].sort()[0]
+    kept, held_out = (torch.as_tensor(rows, device=on) for rows in hold_out(len(X)))
     streams = Streams(seeds, on)
     widths = [z.shape[-1], *list(hidden)[::-1], x.shape[1]]
     model = stacked_mlp(widths, activation, streams.generators("attached decoder")).to(on)
@@ -140,8 +138,8 @@ class AttachedDecoderMethod(Method):
             if name.startswith("decoder.")
         }
         self.embedding_ = np.asarray(arrays["embedding"])
-        shifts = [value for name, value in state.items() if name.endswith("shift")]
-        self.n_features_in_ = len(shifts[-1])
+        last = max((name for name in state if name.endswith(".shift")), key=lambda name: int(name.split(".")[0]))
+        self.n_features_in_ = len(state[last])
         self.decoder_ = empty_decoder(self.embedding_.shape[1], self.n_features_in_, self.hidden, self.activation)
         self.decoder_.load_state_dict(state)
         return self

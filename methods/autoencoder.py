@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from methods.network_method import Extracted, NetworkMethod
 from methods.networks import Activation, Output, member, output_layer, stacked_mlp
 from methods.streams import Streams
-from methods.training import Problem, Terms
+from methods.training import Problem, Schedule, Terms
 
 Scaling = Literal["standard", "none"]
 
@@ -28,6 +29,23 @@ PUBLISHED_NETWORK: dict[str, Any] = {
 }
 
 
+_PUBLISHED_BESIDE_NRAE: dict[str, Any] = {
+    "latent_dim": 1,
+    "hidden": [512, 512, 512],
+    "scaling": "none",
+    "learning_rate": 1e-3,
+    "late_decay": 0.9,
+    "patience": None,
+    "clip_norm": None,
+}
+PUBLISHED_CURVE_NETWORK: dict[str, Any] = {
+    **_PUBLISHED_BESIDE_NRAE, "activation": "elu", "output": "linear", "epochs": 2001
+}  # fmt: skip
+PUBLISHED_DIGIT_NETWORK: dict[str, Any] = {
+    **_PUBLISHED_BESIDE_NRAE, "activation": "relu", "output": "sigmoid", "epochs": 1001
+}  # fmt: skip
+
+
 class Autoencoder(NetworkMethod):
     """Plain autoencoder: mean squared error of decode(encode(x)), perceptrons both ways.
 
@@ -38,15 +56,25 @@ class Autoencoder(NetworkMethod):
         output: 'linear', or 'sigmoid' for data in [0, 1] with scaling='none'.
         scaling: 'standard' centres the data and divides it by one scalar, inside; 'none' takes it as it is.
         epochs: a cap; None means 4,000 optimiser steps.
-        patience: epochs without a better validation loss before training stops; None never stops early.
+        batch_size: rows for each optimiser step.
+        learning_rate: of Adam.
+        late_decay: factor on the learning rate, taken every 10 epochs within the last fifth of them.
+        patience: epochs without a better validation loss before training stops; None or 0 never stops early. Where
+            it is set, the best epoch's weights are kept, else the last.
         clip_norm: largest norm of a model's gradient; None does not clip.
         random_state: seed of initialisation, data order and noise.
         device: 'auto', 'cpu' or 'cuda'.
 
-    Source: preset 'published' is the network and schedule of the IRVAE code's AE (Lee et al., ICLR 2022).
+    Source: preset 'published' is the network and schedule of the IRVAE code's AE (Lee et al., ICLR 2022);
+    'published-curves' and 'published-digits' are those beside NRAE (Lee et al., NeurIPS 2021), for curves with
+    batches of 32 or 16, for digits of 50 or 10.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"published": PUBLISHED_NETWORK}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "published": PUBLISHED_NETWORK,
+        "published-curves": {**PUBLISHED_CURVE_NETWORK, "batch_size": 32},
+        "published-digits": {**PUBLISHED_DIGIT_NETWORK, "batch_size": 50},
+    }
     search_space: ClassVar[dict[str, Any]] = {"learning_rate": {"low": 3e-4, "high": 1e-2, "log": True}}
 
     def __init__(
@@ -59,6 +87,7 @@ class Autoencoder(NetworkMethod):
         epochs: int | None = None,
         batch_size: int = 100,
         learning_rate: float = 1e-3,
+        late_decay: float = 1.0,
         patience: int | None = 100,
         clip_norm: float | None = 100.0,
         random_state: int = 0,
@@ -72,10 +101,19 @@ class Autoencoder(NetworkMethod):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.late_decay = late_decay
         self.patience = patience
         self.clip_norm = clip_norm
         self.random_state = random_state
         self.device = device
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
+        if not 0 < self.late_decay <= 1:
+            raise ValueError(f"late_decay must lie in (0, 1], got {self.late_decay}")
+
+    def _schedule(self) -> Schedule:
+        return replace(super()._schedule(), late_decay=self.late_decay)
 
     def _build(self, n_features: int, generators: Sequence[torch.Generator]) -> nn.Module:
         widths = [n_features, *self.hidden, self.latent_dim]

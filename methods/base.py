@@ -75,6 +75,19 @@ def check_matrix(X: Any, n_features: int | None = None) -> Array:
     return np.asarray(matrix)
 
 
+def hold_out(n: int) -> tuple[Array, Array]:
+    """Row numbers of n rows to learn from, and of a tenth of them held out, the same for every seed.
+
+    Raises:
+        ValueError: there are fewer than 2.
+    """
+    if n < 2:
+        raise ValueError(f"at least 2 rows are needed to hold one out, got n_samples = {n}")
+    order = np.random.default_rng(0).permutation(n)
+    cut = max(1, n // 10)
+    return np.sort(order[cut:]), np.sort(order[:cut])
+
+
 def require_positive(method: Any, *names: str) -> None:
     """Raise ValueError where one of these parameters is set and not positive."""
     for name in names:

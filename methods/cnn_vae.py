@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import torch
 from torch import nn
 
 from methods.autoencoder import Scaling
 from methods.base import require_widths
 from methods.convolutions import (
+    Generators,
     MaxPool,
     Residual,
     Shape,
     Upsample,
     convolution,
     halved,
+    image_levels,
     image_shape,
     transposed_convolution,
 )
@@ -24,7 +25,6 @@ from methods.networks import ACTIVATIONS, Activation, Output, StackedLinear, out
 from methods.vae import FixedVarianceVAE
 
 _KERNEL = 3
-Generators = Sequence[torch.Generator]
 
 
 class CNNVAE(FixedVarianceVAE):
@@ -40,8 +40,8 @@ class CNNVAE(FixedVarianceVAE):
         channels: channels at each level; each level halves height and width.
         sample_shape: (channels, height, width) of a sample; the runner fills it from the data set. Without one, a
             sample is a signal, an image of height 1.
-        latent_dim, activation, output, scaling, epochs, patience, clip_norm, random_state, device: see
-            `Autoencoder`.
+        latent_dim, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
+            random_state, device: see `Autoencoder`.
 
     Source: Kingma and Welling 2014; residual blocks of He et al. 2016. There is no one paper; preset 'published' is the
     usual setting for pixels in [0, 1], a sigmoid output and no scaling. With ReLU in place of SiLU one seed in three
@@ -91,11 +91,11 @@ class CNNVAE(FixedVarianceVAE):
     def check_parameters(self) -> None:
         super().check_parameters()
         require_widths(self.channels, "channels")
+        if not self.channels:
+            raise ValueError("channels must name at least one level")
 
     def _build(self, n_features: int, generators: Generators) -> nn.Module:
-        levels = [image_shape(self.sample_shape, n_features)]
-        for _ in self.channels:
-            levels.append(halved(levels[-1]))
+        levels = image_levels(image_shape(self.sample_shape, n_features), len(self.channels))
         return nn.ModuleDict({
             "encoder": nn.Sequential(*self._encoder(levels, generators)),
             "decoder": nn.Sequential(*self._decoder(levels, generators)),

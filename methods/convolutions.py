@@ -17,6 +17,7 @@ from torch.nn import functional
 from methods.networks import Member, member
 
 Shape = tuple[int, int, int]
+Generators = Sequence[torch.Generator]
 
 
 class ImageLayer(nn.Module):
@@ -123,9 +124,7 @@ class Residual(nn.Module):
         return Residual(nn.Sequential(*member(self.block, s)))
 
 
-def convolution(
-    shape: Shape, n_out: int, kernel: int, generators: Sequence[torch.Generator], *, bias: bool = True
-) -> Convolution:
+def convolution(shape: Shape, n_out: int, kernel: int, generators: Generators, *, bias: bool = True) -> Convolution:
     """A stack of convolutions, initialised as torch initialises one."""
     n_in = shape[0]
     weight, drawn = _initial((n_out, n_in, kernel, kernel), n_out, n_in * kernel**2, generators)
@@ -133,7 +132,7 @@ def convolution(
 
 
 def transposed_convolution(
-    in_shape: Shape, out_shape: Shape, kernel: int, generators: Sequence[torch.Generator], *, bias: bool = True
+    in_shape: Shape, out_shape: Shape, kernel: int, generators: Generators, *, bias: bool = True
 ) -> TransposedConvolution:
     """A stack of transposed convolutions, initialised as torch initialises a convolution."""
     n_in, n_out = in_shape[0], out_shape[0]
@@ -147,13 +146,21 @@ def halved(shape: Shape) -> Shape:
     return channels, -(-height // 2), -(-width // 2)
 
 
+def image_levels(shape: Shape, n: int) -> list[Shape]:
+    """A shape and what n poolings make of it."""
+    levels = [shape]
+    for _ in range(n):
+        levels.append(halved(levels[-1]))
+    return levels
+
+
 def image_shape(sample_shape: Sequence[int] | None, n_features: int) -> Shape:
     """(channels, height, width) of samples; without a shape a sample is a signal, an image of height 1.
 
     Raises:
         ValueError: the shape is not that of an image, or has another number of features.
     """
-    if sample_shape is None:
+    if sample_shape is None or len(sample_shape) == 1:
         return 1, 1, n_features
     if len(sample_shape) not in (2, 3):
         raise ValueError(f"sample_shape must be (channels, height, width), got {tuple(sample_shape)}")
@@ -163,9 +170,7 @@ def image_shape(sample_shape: Sequence[int] | None, n_features: int) -> Shape:
     return shape[0], shape[1], shape[2]
 
 
-def _initial(
-    shape: tuple[int, ...], n_out: int, fan_in: int, generators: Sequence[torch.Generator]
-) -> tuple[Tensor, Tensor]:
+def _initial(shape: tuple[int, ...], n_out: int, fan_in: int, generators: Generators) -> tuple[Tensor, Tensor]:
     bound = fan_in**-0.5
     weights = [(torch.rand(shape, generator=g) * 2 - 1) * bound for g in generators]
     biases = [(torch.rand(n_out, generator=g) * 2 - 1) * bound for g in generators]

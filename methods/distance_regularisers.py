@@ -36,13 +36,16 @@ def standardised(z: Tensor, p: Tensor) -> Tensor:
 
 def batchwise(z: Tensor, p: Tensor) -> Tensor:
     """The published term: squared distances of all ordered pairs and of points to themselves, divided by variance."""
+    if z.shape[1] < 2:
+        return z.new_zeros(len(z))
     standard = []
     for points in (z, p):
         norms = points.square().sum(-1)
         squared = norms[:, :, None] + norms[:, None, :] - 2 * points @ points.transpose(1, 2)
         squared = squared.clamp_min(0).flatten(1)
         variance = squared.var(1, keepdim=True, correction=0)
-        standard.append((squared - squared.mean(1, keepdim=True)) / variance)
+        tiny = torch.finfo(squared.dtype).tiny ** 0.5
+        standard.append((squared - squared.mean(1, keepdim=True)) / variance.clamp_min(tiny))
     return (standard[0] - standard[1]).abs().mean(1)
 
 

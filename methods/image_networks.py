@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-import torch
 from torch import nn
 
-from methods.convolutions import MaxPool, Shape, convolution, halved, transposed_convolution
+from methods.convolutions import (
+    Generators,
+    MaxPool,
+    Shape,
+    convolution,
+    halved,
+    image_levels,
+    transposed_convolution,
+)
 from methods.networks import ACTIVATIONS, Activation, StackedLinear
 from methods.normalisation import BatchNorm
 
 Normalisation = Literal["none", "batch"]
-Generators = Sequence[torch.Generator]
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,10 @@ class ImageNetworks:
 
     def decoder(self, n_in: int, generators: Generators) -> nn.Sequential:
         """A linear layer to the coarsest level, a transposed convolution to each finer one, and a last convolution."""
-        levels = [self.shape]
-        for _ in self.channels:
-            levels.append(halved(levels[-1]))
+        levels = image_levels(self.shape, len(self.channels))
         shape = (self.channels[-1], *levels[-1][1:])
-        layers: list[nn.Module] = [StackedLinear(n_in, prod(shape), generators)]
-        layers.append(ACTIVATIONS[self.activation]())
+        layers: list[nn.Module] = [StackedLinear(n_in, prod(shape), generators, bias=self._biased)]
+        layers += self._activated((prod(shape), 1, 1), generators)
         widths = [*self.channels[:0:-1], max(1, self.channels[0] // 2)]
         for width, level in zip(widths, levels[-2::-1], strict=True):
             finer = (width, *level[1:])

@@ -31,8 +31,8 @@ class IRVAE(VAE):
         iso_reg: weight of F.
         mixup: reach of the mixing coefficient beyond [0, 1].
         beta: weight of the KL term.
-        latent_dim, hidden, activation, output, scaling, epochs, patience, clip_norm, random_state, device:
-            see `Autoencoder`.
+        latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
+            random_state, device: see `Autoencoder`.
 
     Source: Lee, Yoon, Son and Park, Regularized Autoencoders for Isometric Representation Learning, ICLR
     2022. Preset 'published' has iso_reg = 1000, as the repository's command line, not 100, as its file.

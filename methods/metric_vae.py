@@ -18,10 +18,11 @@ from methods.distance_regularisers import REGULARISERS, Regulariser
 from methods.image_networks import ImageNetworks, Normalisation
 from methods.network_method import Task, TrainingSet, evaluate
 from methods.networks import Activation, Affine, member, stacked_mlp
-from methods.proxies import Proxy, fit_classifiers, known_proxy
+from methods.proxies import Proxy, fit_classifiers, identity, known_proxy
 from methods.streams import Streams
 from methods.training import Problem, Rows, Terms
 from methods.vae import FixedVarianceVAE, sample_posterior
+from metrics.view import NotApplicableError
 
 _SMALLEST_DEVIATION = 1e-5
 
@@ -52,10 +53,12 @@ class MetricVAE(FixedVarianceVAE):
             the networks for images.
         hidden: layer widths of the networks for other data.
         sample_shape: (channels, height, width) of a sample; the runner fills it from the data set.
-        latent_dim, activation, scaling, epochs, patience, clip_norm, random_state, device: see `Autoencoder`.
+        latent_dim, activation, scaling, epochs, batch_size, learning_rate, patience, clip_norm, random_state, device:
+            see `Autoencoder`.
 
-    Source: Klys, MetricVAE, 2018 (code without a paper). The published classifier has eight layers and a squared
-    loss; the one here is as deep as the encoder and minimises cross-entropy.
+    Source: Klys, MetricVAE, 2018 (code without a paper). Preset 'published' is its VAE; its classifier is not here:
+    that has eight layers, a squared loss and a falling learning rate for 20 epochs, ours is as deep as the encoder
+    and minimises cross-entropy.
     """
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -130,6 +133,8 @@ class MetricVAE(FixedVarianceVAE):
         require_not_negative(self, "distance_reg")
         require_positive(self, "kernel")
         require_widths(self.channels, "channels")
+        if not self.channels:
+            raise ValueError("channels must name at least one level")
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, got {self.kernel}")
         if self.regulariser not in REGULARISERS:
@@ -140,13 +145,20 @@ class MetricVAE(FixedVarianceVAE):
         """The proxy (n_samples, n) of rows X, in the units of its source.
 
         Raises:
-            ValueError: it was given as an array, so that it is known for the training rows only.
+            NotApplicableError: it was given as an array, so that it is known for the training rows only.
         """
         if isinstance(self.proxy_, nn.Module):
             return evaluate(self.proxy_, X)
         if self.proxy_ is None:
-            raise ValueError("proxy = 'features' is known for the rows that were given with it only")
+            raise NotApplicableError("proxy = 'features' is known for the rows that were given with it only")
         return np.asarray(self.proxy_(np.asarray(X)), dtype=np.float32)
+
+    def state_arrays(self) -> dict[str, Array]:
+        """All that `load_arrays` needs to encode and decode exactly as now, and where the proxy came from."""
+        state = super().state_arrays()
+        if isinstance(self.proxy_, nn.Module):
+            return state | {"n_classes": np.asarray(len(evaluate(self.proxy_, np.zeros((1, self.n_features_in_)))[0]))}
+        return state | ({"features": np.zeros(0)} if self.proxy_ is None else {})
 
     @classmethod
     def _task(cls, estimators: Sequence[Self], data: TrainingSet) -> Task:
@@ -171,16 +183,20 @@ class MetricVAE(FixedVarianceVAE):
 
     def _build(self, n_features: int, generators: Sequence[torch.Generator]) -> nn.Module:
         encoder = self._encoder(n_features, 2 * self.latent_dim, generators)
-        if self.sample_shape is None:
+        if not self._has_images:
             widths = [self.latent_dim, *list(self.hidden)[::-1], n_features]
             decoder = stacked_mlp(widths, self.activation, generators)
         else:
             decoder = self._image_networks(n_features).decoder(self.latent_dim, generators)
         return nn.ModuleDict({"encoder": encoder, "decoder": decoder})
 
+    @property
+    def _has_images(self) -> bool:
+        return self.sample_shape is not None and len(self.sample_shape) > 1
+
     def _encoder(self, n_features: int, n_out: int, generators: Sequence[torch.Generator]) -> nn.Sequential:
         """Of the rows to n_out numbers: the encoder, and the classifier."""
-        if self.sample_shape is None:
+        if not self._has_images:
             return stacked_mlp([n_features, *self.hidden, n_out], self.activation, generators)
         return self._image_networks(n_features).encoder(n_out, generators)
 
@@ -192,13 +208,12 @@ class MetricVAE(FixedVarianceVAE):
         return _MetricBound(self)
 
     def _blank_modules(self, arrays: Mapping[str, Array]) -> dict[str, nn.Module]:
-        biases = [value for name, value in arrays.items() if name.startswith("proxy.") and name.endswith("bias")]
-        if not biases:
+        if "n_classes" not in arrays:
             found = known_proxy(self.proxy)
-            self.proxy_ = found if callable(found) else Proxy.of("data", None, None).function
+            self.proxy_ = None if "features" in arrays else found if callable(found) else identity
             return super()._blank_modules(arrays)
         n_features = self.n_features_in_
-        classifier = self._encoder(n_features, len(biases[-1]), [torch.Generator()])
+        classifier = self._encoder(n_features, int(arrays["n_classes"]), [torch.Generator()])
         blank = nn.Sequential(Affine.blank(n_features), *member(classifier, 0))
         return {**super()._blank_modules(arrays), "proxy": blank}
 

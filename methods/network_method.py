@@ -17,14 +17,14 @@ from methods.base import (
     Method,
     OnEpoch,
     check_matrix,
+    hold_out,
+    require_not_negative,
     require_positive,
     require_widths,
 )
 from methods.networks import Affine, choose_device
 from methods.streams import Streams
 from methods.training import Outcome, Problem, Rows, Schedule, same_device, single, train
-
-_HELD_OUT_SHARE = 0.1
 
 # Layers of a plain encoder, and of each plain decoder, in network units.
 Extracted = tuple[list[nn.Module], list[list[nn.Module]]]
@@ -107,7 +107,7 @@ class NetworkMethod(Method):
         """Plain layers of the s-th member's encoder and of each of its decoders, in network units."""
 
     def _schedule(self) -> Schedule:
-        return Schedule(self.batch_size, self.epochs, self.patience, self.clip_norm)
+        return Schedule(self.batch_size, self.epochs, self.patience or None, self.clip_norm)
 
     def fit(
         self,
@@ -119,6 +119,9 @@ class NetworkMethod(Method):
         on_epoch: OnEpoch | None = None,
     ) -> Self:
         """Train on X (n_samples, n_features); without X_val, a tenth of X is held out for early stopping.
+
+        Args:
+            y, y_val: labels or features of the rows of X and of X_val, for methods that learn from them.
 
         Raises:
             DivergedError: training produced numbers that are not finite.
@@ -182,7 +185,9 @@ class NetworkMethod(Method):
         """What is fitted to the finished encoder and decoders."""
 
     def check_parameters(self) -> None:
-        require_positive(self, "latent_dim", "epochs", "batch_size", "learning_rate", "patience", "clip_norm")
+        require_positive(self, "latent_dim", "epochs", "batch_size", "learning_rate", "clip_norm")
+        if self.patience is not None:
+            require_not_negative(self, "patience")
         if hasattr(self, "hidden"):
             require_widths(self.hidden)
 
@@ -249,11 +254,9 @@ def _training_set(
     """Training and held-out rows in network units; without X_val a tenth of X is held out."""
     y = None if y is None else _for_each_row(np.asarray(y), X, "y")
     if X_val is None:
-        if len(X) < 2:
-            raise ValueError(f"at least 2 rows are needed to hold one out, got n_samples = {len(X)}")
-        order = np.random.default_rng(0).permutation(len(X))
-        cut = max(1, int(_HELD_OUT_SHARE * len(X)))
-        kept, held_out = np.sort(order[cut:]), np.sort(order[:cut])
+        if y_val is not None:
+            raise ValueError("y_val is given without X_val, the rows that it belongs to")
+        kept, held_out = hold_out(len(X))
         X, X_val = X[kept], X[held_out]
         y, y_val = (None, None) if y is None else (y[kept], y[held_out])
     else:

@@ -30,15 +30,25 @@ class StackedLinear(nn.Module):
     each model holds so many layers, initialised one after the other: (S, copies, n, n_in) -> (S, copies, n, n_out).
     """
 
-    def __init__(self, n_in: int, n_out: int, generators: Sequence[torch.Generator], copies: int | None = None) -> None:
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        generators: Sequence[torch.Generator],
+        copies: int | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         shape = (n_in + 1, n_out) if copies is None else (copies, n_in + 1, n_out)
         drawn = [(torch.rand(shape, generator=g) * 2 - 1) * n_in**-0.5 for g in generators]
         both = torch.stack(drawn)
         self.weight = nn.Parameter(both[..., :-1, :].clone())
-        self.bias = nn.Parameter(both[..., -1:, :].clone())
+        self.bias = nn.Parameter(both[..., -1:, :].clone()) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.bias is None:
+            return x @ self.weight
         if x.ndim == 3:
             return torch.baddbmm(self.bias, x, self.weight)
         bias, rows, weight = (part.flatten(0, 1) for part in (self.bias, x, self.weight))
@@ -53,10 +63,12 @@ class StackedLinear(nn.Module):
         """A copy of the s-th layer, or of the copy m of it where s = (s, m), as a plain module."""
         weight = self.weight[s].detach()
         # Without skip_init, torch would draw an initialisation from the global random state.
-        plain = nn.utils.skip_init(nn.Linear, *weight.shape, device=weight.device, dtype=weight.dtype)
+        kind = {"device": weight.device, "dtype": weight.dtype}
+        plain = nn.utils.skip_init(nn.Linear, *weight.shape, bias=self.bias is not None, **kind)
         with torch.no_grad():
             plain.weight.copy_(weight.T)
-            plain.bias.copy_(self.bias[s][0])
+            if self.bias is not None:
+                plain.bias.copy_(self.bias[s][0])
         return plain
 
 

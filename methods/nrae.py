@@ -8,27 +8,15 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from methods.autoencoder import Autoencoder, Scaling
+from methods.autoencoder import PUBLISHED_CURVE_NETWORK, PUBLISHED_DIGIT_NETWORK, Autoencoder, Scaling
 from methods.base import require_positive
 from methods.network_method import Task, TrainingSet
 from methods.networks import Activation, Output
 from methods.streams import Streams
-from methods.training import Rows, Schedule, Terms
+from methods.training import Rows, Terms
 from metrics.geometry import push_forward
 from metrics.neighbors import nearest_neighbours, nearest_rows
 from metrics.taylor import expand
-
-_PUBLISHED: dict[str, Any] = {
-    "latent_dim": 1,
-    "hidden": [512, 512, 512],
-    "scaling": "none",
-    "learning_rate": 1e-3,
-    "late_decay": 0.9,
-    "patience": None,
-    "clip_norm": None,
-}
-_TOY: dict[str, Any] = {**_PUBLISHED, "activation": "elu", "output": "linear", "epochs": 2001}
-_IMAGES: dict[str, Any] = {**_PUBLISHED, "activation": "relu", "output": "sigmoid", "epochs": 1001}
 
 
 def _preset(base: dict[str, Any], batch_size: int, n_neighbors: int, weight: float) -> dict[str, Any]:
@@ -36,7 +24,12 @@ def _preset(base: dict[str, Any], batch_size: int, n_neighbors: int, weight: flo
     return {**base, "batch_size": batch_size, "n_neighbors": n_neighbors, "neighbor_weight": weight}
 
 
-_DENOISING: dict[str, Any] = {**_preset(_TOY, 32, 10, 100.0), "n_drawn": 2, "replace": True, "include_center": False}
+_DENOISING: dict[str, Any] = {
+    **_preset(PUBLISHED_CURVE_NETWORK, 32, 10, 100.0),
+    "n_drawn": 2,
+    "replace": True,
+    "include_center": False,
+}
 
 
 class NRAEL(Autoencoder):
@@ -58,9 +51,8 @@ class NRAEL(Autoencoder):
         n_drawn: neighbours drawn for each point and step.
         include_center: whether the centre's own error is part of the loss.
         replace: whether a neighbour may be drawn twice in a step.
-        late_decay: factor on the learning rate every 10 epochs within the last fifth of them.
-        latent_dim, hidden, activation, output, scaling, epochs, patience, clip_norm, random_state, device: see
-            `Autoencoder`.
+        latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, late_decay, patience,
+            clip_norm, random_state, device: see `Autoencoder`.
 
     Source: Lee, Kwon and Park, Neighborhood Reconstructing Autoencoders, NeurIPS 2021. Preset 'published' is the
     released setting for the noisy sine curve; those for the spiral, the rotated and the shifted digit are
@@ -69,9 +61,9 @@ class NRAEL(Autoencoder):
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": _DENOISING,
-        "published-spiral": _preset(_TOY, 16, 2, 2.0),
-        "published-rotated": _preset(_IMAGES, 50, 10, 10.0),
-        "published-shifted": _preset(_IMAGES, 10, 2, 100.0),
+        "published-spiral": _preset(PUBLISHED_CURVE_NETWORK, 16, 2, 2.0),
+        "published-rotated": _preset(PUBLISHED_DIGIT_NETWORK, 50, 10, 10.0),
+        "published-shifted": _preset(PUBLISHED_DIGIT_NETWORK, 10, 2, 100.0),
     }
     search_space: ClassVar[dict[str, Any]] = {
         "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},
@@ -79,7 +71,7 @@ class NRAEL(Autoencoder):
         "n_neighbors": [2, 5, 10],
     }
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "neighbor_weight")
-    order: ClassVar[int] = 1
+    expansion_order: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -89,7 +81,6 @@ class NRAEL(Autoencoder):
         n_drawn: int = 1,
         include_center: bool = True,
         replace: bool = False,
-        late_decay: float = 0.9,
         hidden: Sequence[int] = (128, 128),
         activation: Activation = "silu",
         output: Output = "linear",
@@ -97,6 +88,7 @@ class NRAEL(Autoencoder):
         epochs: int | None = None,
         batch_size: int = 100,
         learning_rate: float = 1e-3,
+        late_decay: float = 1.0,
         patience: int | None = None,
         clip_norm: float | None = 100.0,
         random_state: int = 0,
@@ -111,6 +103,7 @@ class NRAEL(Autoencoder):
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            late_decay=late_decay,
             patience=patience,
             clip_norm=clip_norm,
             random_state=random_state,
@@ -121,20 +114,14 @@ class NRAEL(Autoencoder):
         self.n_drawn = n_drawn
         self.include_center = include_center
         self.replace = replace
-        self.late_decay = late_decay
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        require_positive(self, "n_neighbors", "neighbor_weight", "n_drawn", "late_decay")
+        require_positive(self, "n_neighbors", "neighbor_weight", "n_drawn")
         if not self.replace and self.n_drawn > self.n_neighbors:
             raise ValueError(
                 f"n_drawn = {self.n_drawn} of n_neighbors = {self.n_neighbors} cannot be drawn without replacement"
             )
-        if self.late_decay > 1:
-            raise ValueError(f"late_decay must not exceed 1, got {self.late_decay}")
-
-    def _schedule(self) -> Schedule:
-        return Schedule(self.batch_size, self.epochs, self.patience, self.clip_norm, self.late_decay)
 
     @classmethod
     def _task(cls, estimators: Sequence[Self], data: TrainingSet) -> Task:
@@ -159,20 +146,20 @@ class NRAEQ(NRAEL):
     decoder H vanishes but for the output layer; the default activation is smooth.
 
     Args:
-        n_neighbors, neighbor_weight, n_drawn, include_center, replace, late_decay: see `NRAEL`.
-        latent_dim, hidden, activation, output, scaling, epochs, patience, clip_norm, random_state, device: see
-            `Autoencoder`.
+        n_neighbors, neighbor_weight, n_drawn, include_center, replace: see `NRAEL`.
+        latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, late_decay, patience,
+            clip_norm, random_state, device: see `Autoencoder`.
 
     Source: Lee, Kwon and Park, Neighborhood Reconstructing Autoencoders, NeurIPS 2021. Presets as `nrae-l`.
     """
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": _DENOISING,
-        "published-spiral": _preset(_TOY, 16, 3, 100.0),
-        "published-rotated": _preset(_IMAGES, 50, 15, 10.0),
-        "published-shifted": _preset(_IMAGES, 10, 4, 100.0),
+        "published-spiral": _preset(PUBLISHED_CURVE_NETWORK, 16, 3, 100.0),
+        "published-rotated": _preset(PUBLISHED_DIGIT_NETWORK, 50, 15, 10.0),
+        "published-shifted": _preset(PUBLISHED_DIGIT_NETWORK, 10, 4, 100.0),
     }
-    order: ClassVar[int] = 2
+    expansion_order: ClassVar[int] = 2
 
 
 class NeighbourhoodReconstruction:
@@ -211,7 +198,7 @@ class NeighbourhoodReconstruction:
         """f(z), and its local expansion at z + delta (S, b, n_drawn, n_features)."""
         # On a line all steps are multiples of one direction, which is expanded once for all neighbours.
         direction, step = (delta, 1.0) if z.shape[-1] > 1 else (torch.ones_like(z)[:, :, None], delta)
-        if self.method.order == 1:
+        if self.method.expansion_order == 1:
             value, first = push_forward(decoder, z, direction)
             return value, value[:, :, None] + step * first
         jet = expand(decoder, z, direction)

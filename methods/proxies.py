@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from methods.base import Array
+from methods.base import Array, hold_out
 from methods.network_method import TrainingSet
 from methods.networks import member
 from methods.streams import Streams, stream_seed
@@ -46,7 +46,7 @@ class Proxy:
         if found == "auto":
             found = "data" if y is None else "labels" if _are_labels(y) else "features"
         if found == "data":
-            return cls(function=lambda X: X)
+            return cls(function=identity)
         if y is None:
             raise ValueError(f"proxy = {found!r} needs y: fit(X, y)")
         if found == "labels":
@@ -64,6 +64,11 @@ class Proxy:
         assert self.function is not None
         X, X_val = ((x * data.scale + data.centre).cpu().numpy() for x in (data.x, data.x_val))
         return _computed(self.function, X), _computed(self.function, X_val)
+
+
+def identity(X: Array) -> Array:
+    """The data as their own proxy."""
+    return X
 
 
 def known_proxy(source: Any) -> str | Callable[[Array], Array]:
@@ -103,9 +108,7 @@ def fit_classifiers(
     """
     device = data.x.device
     y = torch.as_tensor(labels, device=device)
-    order = torch.as_tensor(np.random.default_rng(0).permutation(len(y)), device=device)
-    cut = max(1, len(y) // 10)
-    held_out, kept = order[:cut].sort()[0], order[cut:].sort()[0]
+    kept, held_out = (torch.as_tensor(rows, device=device) for rows in hold_out(len(y)))
     streams = Streams([stream_seed(seed, "classifier") for seed in data.streams.seeds], device)
     model = build(int(labels.max()) + 1, streams.generators("initialisation")).to(device)
     template, slot = single(model)

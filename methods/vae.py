@@ -19,7 +19,7 @@ from methods.training import Problem, Terms
 # The likelihood's smallest scale, in network units.
 _SIGMA_FLOOR = 1e-3
 # exp of the encoder's log-deviation overflows single precision long before such a value means anything.
-_LOG_DEVIATION_BOUND = 10.0
+_LOG_DEVIATION_BOUND = 12.0
 
 
 class VAE(NetworkMethod):
@@ -31,8 +31,8 @@ class VAE(NetworkMethod):
 
     Args:
         beta: weight of the KL term.
-        latent_dim, hidden, activation, output, scaling, epochs, patience, clip_norm, random_state, device:
-            see `Autoencoder`.
+        latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
+            random_state, device: see `Autoencoder`.
 
     Source: Kingma and Welling 2014; preset 'published' is the VAE of Lee et al., ICLR 2022.
     """

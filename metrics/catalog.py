@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -32,6 +32,7 @@ class Metric:
         needs: what a view must have: a key of `metrics.view.NEEDS`, such as 'decoder' or 'labels'.
         scope: 'cell' for one model; 'seeds' for all report seeds of a configuration together.
         about: one line: formula, range, source.
+        variants: what is better in a variant, by its suffix, where that is not what is better in the headline.
         at_k: for a metric of neighbourhoods, `at_k(view, k)`; `NAME_k20` then asks for k = 20.
     """
 
@@ -42,6 +43,7 @@ class Metric:
     scope: Literal["cell", "seeds"] = "cell"
     about: str = ""
     at_k: Callable[[View, int], Scores] | None = None
+    variants: Mapping[str, Literal["lower", "higher"]] = field(default_factory=dict)
 
 
 def with_k(metric: Metric, k: int) -> Metric:
@@ -125,13 +127,13 @@ def _metric_variance(view: View) -> float:
 
 
 def _curve_rms(view: View) -> Scores:
-    to_curve = curves.rms_distance(view.X, view.decoded_curve)
-    return {"": to_curve, "_back": curves.rms_distance(view.decoded_curve, view.X)}
+    truth, decoded = view.true_curve, view.decoded_curve
+    return {"": curves.rms_distance(truth, decoded), "_back": curves.rms_distance(decoded, truth)}
 
 
 def _curve_length_error(view: View) -> Scores:
-    ratio = curves.curve_length(view.decoded_curve) / curves.curve_length(view.X[view.along_curve])
-    return {"": abs(ratio - 1), "_ratio": ratio}
+    excess = curves.curve_length(view.decoded_curve) / curves.curve_length(view.true_curve) - 1
+    return {"": abs(excess), "_longer": max(excess, 0.0), "_shorter": max(-excess, 0.0)}
 
 
 def _order_score(view: View) -> float:
@@ -211,7 +213,7 @@ curve_rms = Metric(
 )  # fmt: skip
 curve_length_error = Metric(
     "curve_length_error", _curve_length_error, "lower", frozenset({"curve", "reconstruction"}),
-    about="|r - 1|, r = length of the decoded curve / length of the true one; _ratio is r",
+    about="|r - 1|, r = length of the decoded curve / of the true one; _longer and _shorter say which way",
 )  # fmt: skip
 order_score = Metric(
     "order_score", _order_score, "higher", frozenset({"curve"}),
@@ -224,4 +226,5 @@ proxy_spearman = Metric(
 uncertainty_ratio = Metric(
     "uncertainty_ratio", _uncertainty_ratio, "higher", frozenset({"deviation"}),
     about="mean predictive deviation off the data / on the data; _on and _off in data units",
+    variants={"_on": "lower"},
 )  # fmt: skip

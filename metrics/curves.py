@@ -45,7 +45,8 @@ def order_score(Z: Array) -> float:
 
     Returns:
         In [0.5, 1] where no two successive codes are equal, higher is better: 1 where the order is kept or
-        reversed as a whole, about 0.5 for a random one.
+        reversed as a whole, about 0.5 for a random one. A closed curve is torn somewhere; if not at its beginning,
+        one step of n goes the other way.
     """
     steps = np.diff(np.asarray(Z, dtype=np.float64).ravel())
     return float(max(np.mean(steps > 0), np.mean(steps < 0)))

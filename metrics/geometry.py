@@ -109,6 +109,8 @@ def linear_part_of(layer: Decoder) -> Callable[[Tensor], Tensor] | None:
     """
     if forwards_as(layer, nn.Linear):
         return lambda tangents: functional.linear(tangents, cast("nn.Linear", layer).weight)
+    if isinstance(layer, nn.Module) and (layer._forward_hooks or layer._forward_pre_hooks):
+        return None
     own: Callable[[Tensor], Tensor] | None = getattr(layer, "linear_part", None)
     return own
 

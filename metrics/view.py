@@ -165,6 +165,13 @@ class View:
         self.require_codes_of_one_dimension()
         return decoded_curve(self.decode, self.Z_train)
 
+    @property
+    def true_curve(self) -> Array:
+        """The test points in their order along the data's curve, which are clean where the data say so."""
+        if self.split != "test":
+            raise NotApplicableError(f"the true curve is that of the test points, scored are the {self.split} points")
+        return self.X[self.along_curve]
+
     def require_codes_of_one_dimension(self) -> None:
         if self.Z.shape[1] != 1:
             raise NotApplicableError(f"a curve has one latent dimension, this model {self.Z.shape[1]}")

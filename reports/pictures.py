@@ -13,20 +13,17 @@ from safetensors.numpy import load_file
 Array = np.ndarray
 Arrays = Mapping[str, Array]
 
-_PREFIX = "picture."
-
 
 def read_pictures(folder: Path) -> dict[str, dict[str, Array]]:
     """The arrays of each kind of picture of a saved model; none where there are none."""
     try:
-        arrays = load_file(folder / "model.safetensors")
+        arrays = load_file(folder / "pictures.safetensors")
     except (OSError, SafetensorError):
         return {}
     found: dict[str, dict[str, Array]] = {}
     for name, value in arrays.items():
-        if name.startswith(_PREFIX):
-            kind, _, part = name.removeprefix(_PREFIX).partition(".")
-            found.setdefault(kind, {})[part] = value
+        kind, _, part = name.partition(".")
+        found.setdefault(kind, {})[part] = value
     return found
 
 

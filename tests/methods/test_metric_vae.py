@@ -10,6 +10,7 @@ from methods.metric_vae import MetricVAE
 from methods.normalisation import BatchNorm
 from methods.streams import Streams
 from metrics.distances import spearman
+from metrics.view import NotApplicableError
 
 SMALL = {"hidden": [16], "epochs": 20, "latent_dim": 2}
 
@@ -68,7 +69,8 @@ def test_every_term_keeps_models_apart_and_survives_a_batch_of_two(name):
     both = REGULARISERS[name](z, p)
     for s in range(2):
         torch.testing.assert_close(both[s], REGULARISERS[name](z[s : s + 1], p[s : s + 1])[0])
-    assert torch.isfinite(standardised(z[:, :1], p[:, :1])).all()
+    assert torch.isfinite(REGULARISERS[name](z[:, :1], p[:, :1])).all()
+    assert torch.isfinite(REGULARISERS[name](z, torch.ones_like(p))).all()
 
 
 def test_the_loss_is_error_kl_and_distance():
@@ -98,7 +100,10 @@ def test_the_published_network_and_weights():
     x = torch.zeros(1, 2, 64 * 64)
     assert encoder(x).shape == (1, 2, 1024) and decoder(torch.zeros(1, 2, 512)).shape == x.shape
     channels = [layer.out_shape for layer in decoder if hasattr(layer, "weight") and hasattr(layer, "out_shape")]
-    assert channels == [(256, 16, 16), (128, 32, 32), (32, 64, 64), (1, 64, 64)]
+    convolutions = [(256, 16, 16), (128, 32, 32), (32, 64, 64)]
+    assert [shape for shape in channels if shape[1] > 1] == [*convolutions, (1, 64, 64)]
+    norms = [layer.out_shape for layer in decoder if isinstance(layer, BatchNorm)]
+    assert norms == [(256 * 8 * 8, 1, 1), *convolutions]
 
 
 def test_batch_moments_change_in_training_and_at_no_other_time():
@@ -149,8 +154,10 @@ def test_the_classifier_sees_training_rows_alone():
 def test_a_proxy_may_be_features_the_data_or_a_function():
     X, y = clusters(80)
     given = MetricVAE(**SMALL, proxy="features").fit(X, X[:, :2])
-    with pytest.raises(ValueError, match="rows that were given"):
-        given.proxy_features(X)
+    reloaded = MetricVAE(**SMALL, proxy="features").load_arrays(given.state_arrays())
+    for method in (given, reloaded):
+        with pytest.raises(NotApplicableError, match="rows that were given"):
+            method.proxy_features(X)
     of_data = MetricVAE(**SMALL).fit(X)
     np.testing.assert_array_equal(of_data.proxy_features(X), X)
     of_function = MetricVAE(**SMALL, proxy=lambda rows: rows[:, :2]).fit(X, y)
@@ -173,6 +180,7 @@ def test_a_proxy_may_be_features_the_data_or_a_function():
         ({"distance_reg": -1.0}, None, "distance_reg"),
         ({"regulariser": "other"}, None, "regulariser"),
         ({"sample_shape": (1, 2, 2)}, None, "sample_shape"),
+        ({"channels": []}, None, "channels"),
     ],
 )
 def test_unusable_hyperparameters_are_named(parameters, y, said):

@@ -125,6 +125,7 @@ def test_neighbours_keep_the_decoder_from_following_noise(component):
         ({"n_neighbors": 2, "n_drawn": 3}, "n_drawn = 3"),
         ({"neighbor_weight": 0.0}, "neighbor_weight"),
         ({"late_decay": 1.5}, "late_decay"),
+        ({"patience": -1}, "patience"),
     ],
 )
 def test_unusable_hyperparameters_are_named(parameters, said):
