@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.base import Data, as_data, choose_rows, content_hash, head, random_split
+from datasets.curves import SinCurve
 
 
 def some_data(n: int = 40, **more) -> Data:
@@ -95,3 +96,14 @@ def test_choose_rows_draws_the_same_rows_every_time_and_refuses_too_many():
     np.testing.assert_array_equal(choose_rows(100, 10), choose_rows(100, 10))
     with pytest.raises(ValueError, match="between 4 and 100"):
         choose_rows(100, 101)
+
+
+def test_a_small_training_split_stays_whole_where_rows_are_few():
+    data = SinCurve().load()
+    few = head(data, 300)
+    assert [len(few.train), len(few.validation), len(few.test)] == [50, 45, 45]
+    np.testing.assert_array_equal(few.X[few.train], data.X[data.train])
+
+
+def test_one_intrinsic_coordinate_may_be_a_plain_array():
+    assert Data(np.zeros((5, 2)), intrinsic=np.arange(5.0)).intrinsic.shape == (5, 1)

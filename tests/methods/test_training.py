@@ -138,6 +138,22 @@ def test_epochs_none_means_four_thousand_steps():
     assert len(method.history_["loss"]) == 2000
 
 
+def test_patience_zero_never_stops_and_keeps_the_last_epoch():
+    X, X_val = data(60), data(60)[::-1] + 1.0  # held-out data that training makes worse
+    settings = {"hidden": [8], "epochs": 30, "batch_size": 20}
+    off, none = (Autoencoder(**settings, patience=patience).fit(X, X_val=X_val) for patience in (0, None))
+    assert len(off.history_["loss"]) == 30
+    torch.testing.assert_close(parameters(off), parameters(none), rtol=0, atol=0)
+
+
+def test_the_learning_rate_falls_in_the_last_fifth_alone(double_precision):
+    X = data()
+    settings = {"hidden": [8], "epochs": 60, "patience": None}
+    steady, falling = (Autoencoder(**settings, late_decay=decay).fit(X, X_val=X) for decay in (1.0, 1e-9))
+    assert steady.history_["loss"][:58] == falling.history_["loss"][:58]
+    assert steady.history_["loss"][59] != falling.history_["loss"][59]
+
+
 def test_adam_agrees_with_torchs():
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(2, 5, generator=generator, dtype=torch.float64)
