@@ -35,6 +35,8 @@ def animate(suite: Suite, method: str, dataset: str, seed: int, device: str, pat
 
     if path.suffix.lower() != ".gif":
         raise BadInputError(f"--to {path}: an animation is a .gif file")
+    if not path.resolve().parent.is_dir():
+        raise BadInputError(f"--to {path}: there is no folder {path.resolve().parent}")
     frames = list(_frames(suite, method, dataset, seed, device))
     if not frames:
         raise BadInputError(f"{method} on {dataset}: nothing to animate; codes of one or two dimensions can be drawn")
@@ -53,6 +55,7 @@ def _frames(suite: Suite, method: str, dataset: str, seed: int, device: str) -> 
         raise BadInputError(f"{methods[0].name} has no epochs to animate: its fit takes no on_epoch")
     cell = Cell("final", spec, methods[0].name, methods[0].target, methods[0].params, seed)
     model = instance(component, cell, data, device)
+    who = f"{methods[0].name} on {datasets[0].name}, seed {seed}"
     seen: list[Frame] = []
     due, called = 1, False
 
@@ -61,7 +64,7 @@ def _frames(suite: Suite, method: str, dataset: str, seed: int, device: str) -> 
         called = True
         if epoch >= due:
             due = epoch + 1 if epoch < 30 else int(1.1 * epoch) + 1
-            seen.extend(_frame(model, data, _title(epoch, scores)))
+            seen.extend(_frame(model, data, f"{who}, {_title(epoch, scores)}"))
         return False
 
     try:
@@ -72,7 +75,7 @@ def _frames(suite: Suite, method: str, dataset: str, seed: int, device: str) -> 
     if not called:
         raise BadInputError(f"{methods[0].name} has no epochs to animate: it never calls on_epoch")
     yield from seen
-    yield from _frame(model, data, "trained")
+    yield from _frame(model, data, f"{who}, trained")
 
 
 def _title(epoch: int, scores: Mapping[str, float]) -> str:

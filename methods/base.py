@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -103,7 +103,18 @@ def require_not_negative(method: Any, *names: str) -> None:
             raise ValueError(f"{name} must not be negative, got {getattr(method, name)}")
 
 
+def require_choices(method: Any) -> None:
+    """Raise ValueError where a parameter annotated with a Literal has none of its values."""
+    hints = get_type_hints(type(method).__init__)
+    for name, hint in hints.items():
+        if get_origin(hint) is Literal and getattr(method, name) not in get_args(hint):
+            known = ", ".join(repr(value) for value in get_args(hint))
+            raise ValueError(f"{name} must be one of {known}, got {getattr(method, name)!r}")
+
+
 def require_widths(widths: Sequence[int], name: str = "hidden") -> None:
-    """Raise ValueError unless all layer widths are positive."""
+    """Raise ValueError unless these are layer widths, all of them positive."""
+    if isinstance(widths, int | str) or not all(isinstance(width, int | np.integer) for width in widths):
+        raise ValueError(f"{name} must be a list of whole layer widths, got {widths!r}")
     if any(width < 1 for width in widths):
         raise ValueError(f"{name} must hold positive layer widths, got {list(widths)}")

@@ -46,7 +46,7 @@ class EnsembleVAE(FixedVarianceVAE):
         n_members: decoders.
         beta: weight of the KL term.
         latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
-            random_state, device: see `Autoencoder`.
+            random_state, device: see `ae`.
 
     Source: Syrota, Moreno-Munoz and Hauberg, Decoder ensembling for learned latent geometries, 2024.
     """

@@ -32,7 +32,7 @@ class IRVAE(VAE):
         mixup: reach of the mixing coefficient beyond [0, 1].
         beta: weight of the KL term.
         latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
-            random_state, device: see `Autoencoder`.
+            random_state, device: see `ae`.
 
     Source: Lee, Yoon, Son and Park, Regularized Autoencoders for Isometric Representation Learning, ICLR
     2022. Preset 'published' has iso_reg = 1000, as the repository's command line, not 100, as its file.

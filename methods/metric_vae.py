@@ -54,7 +54,7 @@ class MetricVAE(FixedVarianceVAE):
         hidden: layer widths of the networks for other data.
         sample_shape: (channels, height, width) of a sample; the runner fills it from the data set.
         latent_dim, activation, scaling, epochs, batch_size, learning_rate, patience, clip_norm, random_state, device:
-            see `Autoencoder`.
+            see `ae`.
 
     Source: Klys, MetricVAE, 2018 (code without a paper). Preset 'published' is its VAE; its classifier is not here:
     that has eight layers, a squared loss and a falling learning rate for 20 epochs, ours is as deep as the encoder
@@ -137,8 +137,6 @@ class MetricVAE(FixedVarianceVAE):
             raise ValueError("channels must name at least one level")
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, got {self.kernel}")
-        if self.regulariser not in REGULARISERS:
-            raise ValueError(f"regulariser must be one of {', '.join(REGULARISERS)}, got {self.regulariser!r}")
         known_proxy(self.proxy)
 
     def proxy_features(self, X: Array) -> Array:

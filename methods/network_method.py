@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from methods.base import (
@@ -18,6 +19,7 @@ from methods.base import (
     OnEpoch,
     check_matrix,
     hold_out,
+    require_choices,
     require_not_negative,
     require_positive,
     require_widths,
@@ -185,6 +187,7 @@ class NetworkMethod(Method):
         """What is fitted to the finished encoder and decoders."""
 
     def check_parameters(self) -> None:
+        require_choices(self)
         require_positive(self, "latent_dim", "epochs", "batch_size", "learning_rate", "clip_norm")
         if self.patience is not None:
             require_not_negative(self, "patience")
@@ -193,10 +196,12 @@ class NetworkMethod(Method):
 
     @property
     def decoders_(self) -> list[nn.Module]:
+        check_is_fitted(self)
         return list(self.decoder_)
 
     def encode(self, X: Array) -> Array:
         """Latent points (n_samples, latent_dim), float32."""
+        check_is_fitted(self)
         return evaluate(self.encoder_, check_matrix(X, self.n_features_in_))
 
     def state_arrays(self) -> dict[str, Array]:

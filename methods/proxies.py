@@ -48,7 +48,7 @@ class Proxy:
         if found == "data":
             return cls(function=identity)
         if y is None:
-            raise ValueError(f"proxy = {found!r} needs y: fit(X, y)")
+            raise ValueError(f"proxy = {found!r} needs y, fit(X, y), and the data have none")
         if found == "labels":
             if not _are_labels(y):
                 raise ValueError("proxy = 'labels' needs one label for each row in y; use 'features' for numbers")
@@ -145,11 +145,16 @@ def _are_labels(y: Array) -> bool:
 
 
 def _matrix(values: Array) -> Array:
-    return np.asarray(values, dtype=np.float32).reshape(len(values), -1)
+    features = np.asarray(values, dtype=np.float32).reshape(len(values), -1)
+    if not np.isfinite(features).all():
+        raise ValueError("y holds values that are not finite")
+    return features
 
 
 def _computed(function: Callable[[Array], Array], X: Array) -> Array:
     features = np.asarray(function(X), dtype=np.float32)
-    if features.ndim != 2 or len(features) != len(X) or not np.isfinite(features).all():
-        raise ValueError(f"proxy gives shape {features.shape} for {len(X)} rows; finite (n_samples, n) is needed")
+    if features.ndim != 2 or len(features) != len(X):
+        raise ValueError(f"proxy gives shape {features.shape} for {len(X)} rows; (n_samples, n) is needed")
+    if not np.isfinite(features).all():
+        raise ValueError("proxy gives values that are not finite")
     return features

@@ -46,7 +46,7 @@ class RBFVAE(FixedVarianceVAE):
         rbf_epochs: a cap on the second stage; None is that of the first.
         beta: weight of the KL term in the first stage.
         latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
-            random_state, device: see `Autoencoder`.
+            random_state, device: see `ae`.
 
     Source: Arvanitidis, Hansen and Hauberg, Latent space oddity, ICLR 2018; preset 'published' is the network of
     the ensembles' paper.
@@ -108,7 +108,7 @@ class RBFVAE(FixedVarianceVAE):
     @property
     def geometry_decoders_(self) -> list[nn.Module]:
         """One decoder that returns (mu, sigma) side by side, (n, d) -> (n, 2 n_features); at first mu alone."""
-        if self.deviation_ is None:
+        if not self.decoders_ or self.deviation_ is None:
             return self.decoders_
         return [MeanAndDeviation(self.decoders_[0], self.deviation_)]
 

@@ -32,7 +32,7 @@ class VAE(NetworkMethod):
     Args:
         beta: weight of the KL term.
         latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
-            random_state, device: see `Autoencoder`.
+            random_state, device: see `ae`.
 
     Source: Kingma and Welling 2014; preset 'published' is the VAE of Lee et al., ICLR 2022.
     """

@@ -97,6 +97,8 @@ def _relaxed_distortion(view: View) -> Scores:
 def _conditions(G: Tensor) -> Scores:
     from metrics.distortion import condition_numbers, rank_deficient
 
+    if G.shape[-1] == 1:
+        raise NotApplicableError("one latent dimension has no condition number but 1")
     conditions = condition_numbers(G)
     return {
         "": float(conditions.mean()),

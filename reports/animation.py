@@ -19,7 +19,6 @@ _DPI = 80
 def write_gif(frames: Sequence[tuple[str, str, Mapping[str, np.ndarray]]], path: Path) -> None:
     """Write frames (title, kind of picture, its arrays) as a GIF; the last one is held."""
     images = [_image(*frame) for frame in frames]
-    path.parent.mkdir(parents=True, exist_ok=True)
     milliseconds = [int(1_000 * _SECONDS)] * (len(images) - 1) + [int(1_000 * _HELD_SECONDS)]
     images[0].save(path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0)
 

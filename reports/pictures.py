@@ -31,7 +31,9 @@ def draw(pictures: Mapping[str, Arrays]) -> Iterator[tuple[str, str, Figure]]:
     """(kind, caption, figure) of each kind that can be drawn, in the order of the table."""
     for kind, (caption, figure) in _FIGURES.items():
         if kind in pictures:
-            yield kind, caption, figure(pictures[kind])
+            drawn = figure(pictures[kind])
+            drawn.suptitle(caption, fontsize=9)
+            yield kind, caption, drawn
 
 
 def figure_of(kind: str, arrays: Arrays) -> Figure:
@@ -43,7 +45,10 @@ def curve_panel(axes, arrays: Arrays) -> None:  # type: ignore[no-untyped-def]
     """The decoded curve over noisy training points and the true curve, with local expansions where there are any."""
     train, reconstructed = arrays["train"], arrays["reconstructed"]
     axes.plot(*arrays["truth"].T, color="0.5", linestyle="--", linewidth=1, label="true curve")
-    axes.plot(*np.stack([train, reconstructed]).transpose(2, 0, 1), color="tab:red", linewidth=0.5, alpha=0.6)
+    residuals = axes.plot(
+        *np.stack([train, reconstructed]).transpose(2, 0, 1), color="tab:red", linewidth=0.5, alpha=0.6
+    )
+    residuals[0].set_label("to their reconstructions")
     axes.plot(*arrays["decoded"].T, color="tab:orange", linewidth=2, label="decoded curve")
     axes.scatter(*train.T, s=10, color="black", zorder=3, label="training points")
     for position, (centre, local) in enumerate(zip(arrays.get("centres", ()), arrays.get("local", ()), strict=True)):
@@ -77,7 +82,8 @@ def sheet(images: Array, shape: Array) -> Array:
 def _images(arrays: Arrays) -> Figure:
     whole = sheet(arrays["images"], arrays["shape"])
     width = 9.0
-    figure = Figure(figsize=(width, max(0.8, width * whole.shape[0] / whole.shape[1])), layout="constrained")
+    height = 0.4 + width * whole.shape[0] / whole.shape[1]
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(whole, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()
@@ -85,10 +91,10 @@ def _images(arrays: Arrays) -> Figure:
 
 
 def _curve(arrays: Arrays) -> Figure:
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(7.4, 4), layout="constrained")
     axes = figure.add_subplot()
     curve_panel(axes, arrays)
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside right upper")
     return figure
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# Where another process holds a core, two threads that wait for each other take minutes for milliseconds.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 DATA_VARIABLE = "LATENTBENCH_DATA"
 
 
