@@ -89,8 +89,9 @@ def quality_against_time(boards: Sequence[Board], metrics: Sequence[str]) -> Fig
     figure = Figure(figsize=(4.2 * len(metrics), 3.2 * len(boards) + 0.3), layout="constrained")
     for r, board in enumerate(boards):
         for c, name in enumerate(metrics):
-            axes = figure.add_subplot(len(boards), len(metrics), r * len(metrics) + c + 1)
-            _points(axes, board, name)
+            if name in board.metrics:
+                axes = figure.add_subplot(len(boards), len(metrics), r * len(metrics) + c + 1)
+                _points(axes, board, name)
     return figure
 
 
