@@ -53,11 +53,12 @@ def pullback_metric(decoder: Decoder | Sequence[Decoder], z: Tensor) -> Tensor:
     z = as_latent(z)
     if isinstance(decoder, Sequence):
         return torch.stack([pullback_metric(member, z) for member in decoder]).mean(0)
+    metric_at = _metric_function(decoder, z)
     if torch.is_grad_enabled():
-        return _gram(jacobian(decoder, z))
+        return metric_at(z)
     probe = decoder(z[..., :1, :])
     rows = max(1, _CHUNK_ELEMENTS // (probe.numel() * z.shape[-1]))
-    return torch.cat([_gram(jacobian(decoder, part)) for part in z.split(rows, dim=-2)], dim=-3)
+    return torch.cat([metric_at(part) for part in z.split(rows, dim=-2)], dim=-3)
 
 
 def push_forward(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,8 +123,66 @@ def forwards_as(decoder: Decoder, known: type[nn.Module]) -> bool:
     return not decoder._forward_hooks and not decoder._forward_pre_hooks
 
 
+def affine_tail(decoder: Decoder, z: Tensor) -> tuple[nn.Sequential, Tensor] | None:
+    """A decoder as the layers before, and the linear part of, the affine layers that end it.
+
+    Args:
+        decoder: maps (..., n, d) to (..., n, n_features).
+        z: any latent point of the shape that the decoder takes (..., 1, d).
+
+    Returns:
+        The hidden layers h, (..., n, d) -> (..., n, k), and a matrix A (..., k, n_features), with J_f = A^T J_h;
+        None where the decoder is not made of known layers, or k >= n_features, so that nothing is gained.
+    """
+    layers = _layers(decoder)
+    n_hidden = len(layers)
+    while n_hidden and linear_part_of(layers[n_hidden - 1]) is not None:
+        n_hidden -= 1
+    if n_hidden in (0, len(layers)):
+        return None
+    hidden, tail = nn.Sequential(*layers[:n_hidden]), layers[n_hidden:]
+    with torch.no_grad():
+        features = hidden(z)
+        if features.shape[-1] >= decoder(z).shape[-1]:
+            return None
+    k = features.shape[-1]
+    tangents = torch.eye(k, dtype=z.dtype, device=z.device).expand(*features.shape[:-1], k, k)
+    for layer in tail:
+        linear_part = linear_part_of(layer)
+        assert linear_part is not None
+        tangents = linear_part(tangents)
+    return hidden, tangents.squeeze(-3)
+
+
+def _layers(decoder: Decoder) -> list[nn.Module]:
+    """The layers of a module, nested sequences opened; none where it is no sequence of modules."""
+    if not forwards_as(decoder, nn.Sequential):
+        return []
+    return [inner for layer in cast("nn.Sequential", decoder) for inner in (_layers(layer) or [layer])]
+
+
+def _metric_function(decoder: Decoder, z: Tensor) -> Decoder:
+    """z -> J^T J, by the shorter way for as many points as z has.
+
+    A wide last layer A need not be applied to tangents: J_f^T J_f = J_h^T (A A^T) J_h, where A A^T is formed once.
+    """
+    found = affine_tail(decoder, z[..., :1, :])
+    if found is not None:
+        hidden, A = found
+        k, n_features = A.shape[-2:]
+        n_tangents = z.shape[-2] * z.shape[-1]
+        if k * (n_features + n_tangents) < n_features * n_tangents:
+            gram = (A @ A.transpose(-1, -2)).unsqueeze(-3)
+            return lambda part: _through(gram, jacobian(hidden, part))
+    return lambda part: _gram(jacobian(decoder, part))
+
+
 def _gram(J: Tensor) -> Tensor:
     return J.transpose(-1, -2) @ J
+
+
+def _through(gram: Tensor, J: Tensor) -> Tensor:
+    return J.transpose(-1, -2) @ (gram @ J)
 
 
 def _push_forward_by_autodiff(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
