@@ -172,7 +172,7 @@ def _metric_function(decoder: Decoder, z: Tensor) -> Decoder:
         k, n_features = A.shape[-2:]
         n_tangents = z.shape[-2] * z.shape[-1]
         if k * (n_features + n_tangents) < n_features * n_tangents:
-            gram = (A @ A.transpose(-1, -2)).unsqueeze(-3)
+            gram = A @ A.transpose(-1, -2)
             return lambda part: _through(gram, jacobian(hidden, part))
     return lambda part: _gram(jacobian(decoder, part))
 
@@ -182,7 +182,10 @@ def _gram(J: Tensor) -> Tensor:
 
 
 def _through(gram: Tensor, J: Tensor) -> Tensor:
-    return J.transpose(-1, -2) @ (gram @ J)
+    """J^T gram J for Jacobians (..., n, k, d) and one matrix for all points (..., k, k)."""
+    tangents = J.transpose(-1, -2)
+    # One large product over all tangents; a product for each point would be many small ones.
+    return (tangents.flatten(-3, -2) @ gram).view_as(tangents) @ J
 
 
 def _push_forward_by_autodiff(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:

@@ -102,3 +102,36 @@ def test_a_stack_of_decoders_is_its_members():
     assert G.shape == (3, 6, 2, 2)
     for s in range(3):
         torch.testing.assert_close(G[s], pullback_metric(nn.Sequential(*member(stack, s)), z[s]))
+
+
+def wide_decoder(end=()):
+    generator = torch.Generator().manual_seed(0)
+    layers = nn.Sequential(nn.Linear(2, 6), nn.SiLU(), nn.Linear(6, 8), nn.SiLU(), nn.Linear(8, 60), *end).double()
+    with torch.no_grad():
+        for parameter in layers.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    return layers
+
+
+@pytest.mark.parametrize("n", [1, 3, 200])
+@pytest.mark.parametrize("end", [(), (nn.Linear(60, 50).double(),), (nn.Sigmoid(),)], ids=["linear", "two", "sigmoid"])
+def test_the_metric_of_a_wide_decoder_is_that_of_its_jacobian_for_few_points_and_many(n, end):
+    decoder, z = wide_decoder(end), torch.linspace(-1, 1, 2 * n).double().reshape(n, 2)
+    J = torch.func.vmap(torch.func.jacrev(decoder))(z)
+    torch.testing.assert_close(pullback_metric(decoder, z), J.mT @ J)
+    with torch.no_grad():
+        torch.testing.assert_close(pullback_metric(decoder, z), J.mT @ J)
+
+
+def test_the_metric_by_the_shorter_way_has_the_same_gradients():
+    decoder, z = wide_decoder(), torch.linspace(-1, 1, 200).double().reshape(100, 2)
+
+    def gradients(metric):
+        return torch.autograd.grad(metric.square().sum(), list(decoder.parameters()), allow_unused=True)
+
+    J = torch.func.vmap(lambda point: torch.func.jacfwd(decoder)(point))(z)
+    ours, theirs = gradients(pullback_metric(decoder, z)), gradients(J.mT @ J)
+    for a, b in zip(ours[:-1], theirs[:-1], strict=True):
+        torch.testing.assert_close(a, b)
+    # The last bias moves the image as a whole.
+    assert ours[-1] is None
