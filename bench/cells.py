@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -46,6 +46,60 @@ class Cell:
         """Hash of all that determines the result, and of nothing else."""
         return digest(asdict(self))
 
+    @property
+    def n_seeds(self) -> int:
+        return 1
+
+    @property
+    def label(self) -> str:
+        """Its seed, as short messages name it."""
+        return f"s{self.seed}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The reported models of one configuration, for metrics over all of their seeds together."""
+
+    phase: Phase
+    dataset: DatasetSpec
+    method: str
+    target: str
+    params: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    seed: None = None
+
+    @classmethod
+    def of(cls, cells: Sequence[Cell]) -> Group:
+        """The group of cells that differ only in their seed."""
+        first = cells[0]
+        seeds = tuple(sorted(cell.seed for cell in cells))
+        return cls(first.phase, first.dataset, first.method, first.target, first.params, seeds)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(Cell(self.phase, self.dataset, self.method, self.target, self.params, seed) for seed in self.seeds)
+
+    @property
+    def config_id(self) -> str:
+        return self.cells[0].config_id
+
+    @property
+    def id(self) -> str:
+        """Hash of phase, data set, configuration and seeds."""
+        known = {"phase": self.phase, "dataset": asdict(self.dataset), "config_id": self.config_id}
+        return digest({**known, "seeds": list(self.seeds)})
+
+    @property
+    def n_seeds(self) -> int:
+        return len(self.seeds)
+
+    @property
+    def label(self) -> str:
+        return f"{self.n_seeds} seeds"
+
+
+Unit = Cell | Group
+
 
 @dataclass(frozen=True)
 class Job:
@@ -59,6 +113,7 @@ class Job:
         prune: whether intermediate scores are reported and may stop a cell.
         reuse: whether saved models may be scored in place of fitting anew.
         picture_seed: the seed whose models are saved with pictures.
+        group: where the metrics are over seeds, the cells as a group; the job then leaves one record, of the group.
     """
 
     cells: tuple[Cell, ...]
@@ -72,10 +127,16 @@ class Job:
     prune: bool = False
     reuse: bool = False
     picture_seed: int | None = None
+    group: Group | None = None
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """What its records are about."""
+        return self.cells if self.group is None else (self.group,)
 
     @property
     def id(self) -> str:
-        return digest([cell.id for cell in self.cells])
+        return digest([unit.id for unit in self.units])
 
     def halves(self) -> tuple[Job, Job]:
         middle = len(self.cells) // 2
@@ -97,10 +158,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one cell: its status, its scores, what it cost, and on what."""
+    """What became of one cell, or of one group: its status, its scores, what it cost, and on what."""
 
     suite: str
-    cell: Cell
+    cell: Unit
     status: Status
     requested: tuple[str, ...]
     reason: str = ""
@@ -130,9 +191,7 @@ class Record:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Record:
         fields = dict(values)
-        cell = dict(fields["cell"])
-        cell["dataset"] = DatasetSpec(**cell["dataset"])
-        fields["cell"] = Cell(**cell)
+        fields["cell"] = _unit(fields["cell"])
         fields["requested"] = tuple(fields["requested"])
         fields["scores"] = tuple(Score(**score) for score in fields["scores"])
         fields["history"] = {name: [float(v) for v in curve] for name, curve in fields["history"].items()}
@@ -146,9 +205,15 @@ def job_to_json(job: Job) -> str:
 
 def job_from_json(text: str | bytes) -> Job:
     fields = json.loads(text)
-    cells = [{**cell, "dataset": DatasetSpec(**cell["dataset"])} for cell in fields.pop("cells")]
+    cells = tuple(_unit(cell) for cell in fields.pop("cells"))
+    group = fields.pop("group")
     fields["metrics"] = tuple(fields["metrics"])
-    return Job(cells=tuple(Cell(**cell) for cell in cells), **fields)
+    return Job(cells=cells, group=None if group is None else _unit(group), **fields)
+
+
+def _unit(fields: Mapping[str, Any]) -> Any:
+    known = {**fields, "dataset": DatasetSpec(**fields["dataset"])}
+    return Group(**{**known, "seeds": tuple(known["seeds"])}) if "seeds" in known else Cell(**known)
 
 
 def digest(value: Any) -> str:

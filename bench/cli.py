@@ -123,7 +123,7 @@ def status(folder: Folder, as_json: Json = False) -> None:
         return
     _show(matrix, ("dataset", "method", "tune", "final"), False, title=str(folder))
     for error in errors:
-        where = f"{error['method']} {error['dataset']} {error['phase']} s{error['seed']}"
+        where = f"{error['method']} {error['dataset']} {error['phase']} {error['seed']}"
         log = f"  -> {folder / error['traceback']}" if error["traceback"] else ""
         sys.stdout.write(f"{error['status']}: {where}: {error['reason']}{log}\n")
 

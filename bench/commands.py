@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from bench.cells import Cell
 from bench.errors import BadInputError
 from bench.ledger import Ledger, locked, read
 from bench.plan import choose, load_dataset, plan_pair
@@ -73,8 +74,9 @@ def status_of(out: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     for record in current(read(out)):
         cell = record.cell
         here = counts.setdefault((cell.dataset.name, cell.method), {"tune": Counter(), "final": Counter()})
-        here[cell.phase][record.status] += 1
-        common = {"method": cell.method, "dataset": cell.dataset.name, "phase": cell.phase, "seed": cell.seed}
+        if isinstance(cell, Cell):
+            here[cell.phase][record.status] += 1
+        common = {"method": cell.method, "dataset": cell.dataset.name, "phase": cell.phase, "seed": cell.label}
         if record.status not in ("ok", "pruned"):
             why = (record.reason.splitlines() or [""])[0]
             errors.append({**common, "status": record.status, "reason": why, "traceback": record.traceback})

@@ -1,7 +1,7 @@
 """What MLflow shall hold, as plain data computed from the ledger's records alone.
 
 One parent run for each study (data set x method); under it one run for each trial, with a value for each
-tuning seed as steps, and one run for each reported (method, data set, seed).
+tuning seed as steps, and one run for each reported (method, data set, seed), and one for its metrics over all seeds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bench import storage
-from bench.cells import FAILURES, Record, digest
+from bench.cells import FAILURES, Group, Record, digest
 
 _MAX_PARAM = 6_000
 
@@ -70,7 +70,7 @@ def run_key(record: Record) -> str:
 
 def record_run(records: Sequence[Record], out: Path) -> RunSpec:
     """The run of one final record, or of all records of one trial."""
-    records = sorted(records, key=lambda record: record.cell.seed)
+    records = sorted(records, key=lambda record: record.cell.seed or 0)
     first = records[0]
     cell = first.cell
     status = next((record.status for record in records if record.status in FAILURES), first.status)
@@ -78,7 +78,7 @@ def record_run(records: Sequence[Record], out: Path) -> RunSpec:
         "kind": "final" if cell.phase == "final" else "trial", "suite": first.suite, "method": cell.method,
         "dataset": cell.dataset.name, "phase": cell.phase, "status": status, "decoder": first.decoder,
         "device": first.device, "git_sha": first.git_sha, "git_dirty": str(first.git_dirty),
-        "config_id": cell.config_id, "seed": ",".join(str(record.cell.seed) for record in records),
+        "config_id": cell.config_id, "seed": ",".join(str(seed) for record in records for seed in _seeds(record)),
         "reason": first.reason[:500],
     }  # fmt: skip
     params = {name: _text(value) for name, value in cell.params.items()}
@@ -89,7 +89,7 @@ def record_run(records: Sequence[Record], out: Path) -> RunSpec:
     return RunSpec(
         key=run_key(first),
         parent=study_key(first),
-        name=f"{cell.method} {cell.dataset.name} s{cell.seed}"
+        name=f"{cell.method} {cell.dataset.name} {cell.label}"
         if final
         else f"{cell.method} trial {cell.config_id[:6]}",
         started_ms=started,
@@ -120,6 +120,10 @@ def _points(records: Sequence[Record]) -> Iterator[Point]:
                 for epoch, value in enumerate(curve, start=1):
                     if math.isfinite(value):
                         yield Point(safe_key(f"curve/{name}"), value, epoch)
+
+
+def _seeds(record: Record) -> tuple[int, ...]:
+    return record.cell.seeds if isinstance(record.cell, Group) else (record.cell.seed,)
 
 
 def _text(value: object) -> str:

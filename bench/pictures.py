@@ -7,7 +7,7 @@ Arrays named `images` are bytes (rows, columns, features), 0 and 255 being the d
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,8 @@ import numpy as np
 
 from bench.scoring import Fitted
 from datasets.base import Data
+from metrics.catalog import distance_kinds
+from metrics.view import View
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,9 @@ Arrays = dict[str, Array]
 N_ELLIPSES = 60
 _MAX_POINTS = 500
 _GRID = 12
+_FINE_GRID = 60
+_CURVES = 12
+_STOPS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +109,14 @@ def pictures(method: Any, fitted: Fitted, data: Data) -> dict[str, Arrays]:
         except Exception:
             log.warning("no picture of %s", kind, exc_info=True)
     return found
+
+
+def of_group(views: Sequence[View]) -> Arrays:
+    """Distances of the same pairs by each of the models (models, pairs); none where no metric asked for geodesics."""
+    if len(views) < 2 or not all("geodesics" in vars(view) for view in views):
+        return {}
+    kinds = distance_kinds(views)
+    return {f"stability.{kind.lstrip('_') or 'geodesic'}": lengths for kind, lengths in kinds.items()}
 
 
 def frame(method: Any, fitted: Fitted, data: Data) -> tuple[str, Arrays] | None:
@@ -263,11 +276,52 @@ def _uncertainty(subject: Subject) -> Arrays:
     """Mean predictive deviation on a grid around the codes."""
     assert subject.fitted.deviation is not None
     Z = subject.fitted.Z
+    low, high, grid = _plane_around(Z, _FINE_GRID)
+    deviation = subject.fitted.deviation(grid).mean(axis=1).reshape(_FINE_GRID, _FINE_GRID)
+    return {"deviation": deviation, "range": np.stack([low, high]), "Z": Z, **_coloured(subject, slice(None))}
+
+
+def _geodesics(subject: Subject) -> Arrays:
+    """Geodesics between scored points over log10 sqrt(det G); for an ensemble also such as avoid its disagreement."""
+    import torch
+
+    from metrics.geodesics import geodesics
+    from metrics.geometry import first_parameter, pullback_metric
+
+    Z, decoders = subject.fitted.Z, subject.fitted.decoders
+    like = first_parameter(decoders)
+    like = torch.zeros(0) if like is None else like.detach()
+    low, high, grid = _plane_around(Z, _FINE_GRID)
+    with torch.no_grad():
+        G = pullback_metric(decoders, torch.as_tensor(grid).to(like))
+    magnification = G.double().det().clamp_min(1e-300).log10() / 2
+    rng = np.random.default_rng(0)
+    ends = torch.as_tensor(Z[rng.permutation(len(Z))[: 2 * _CURVES]]).to(like)
+    z0, z1 = ends[: len(ends) // 2], ends[len(ends) // 2 : 2 * (len(ends) // 2)]
+    through = torch.as_tensor(subject.fitted.Z_train[rng.permutation(len(subject.fitted.Z_train))[:_STOPS]]).to(like)
+    found = geodesics(decoders, z0, z1, through=through, n_segments=32)
+    t = torch.linspace(0, 1, 60)
+    arrays = {
+        "magnification": magnification.reshape(_FINE_GRID, _FINE_GRID).cpu().numpy(),
+        "range": np.stack([low, high]), "Z": Z, "curves": found.curve(t).cpu().numpy(),
+        **_coloured(subject, slice(None)),
+    }  # fmt: skip
+    if len(decoders) > 1:
+        with torch.no_grad():
+            disagreement = torch.stack([decoder(through) for decoder in decoders]).var(0, correction=0).sum(-1).median()
+        # On the data the uncertainty then weighs about as much as the way itself.
+        weight = float(found.energy.median() / disagreement)
+        certain = geodesics(decoders, z0, z1, through=through, n_segments=32, uncertainty_weight=weight)
+        arrays["certain"] = certain.curve(t).cpu().numpy()
+    return arrays
+
+
+def _plane_around(Z: Array, n: int) -> tuple[Array, Array, Array]:
+    """The corners of the codes' plane with a quarter more to each side, and a grid of n x n points (n * n, 2)."""
     low, high = Z.min(axis=0), Z.max(axis=0)
     low, high = low - 0.25 * (high - low), high + 0.25 * (high - low)
-    grid = np.stack(np.meshgrid(*(np.linspace(low[k], high[k], 60) for k in (0, 1))), axis=-1).astype(np.float32)
-    deviation = subject.fitted.deviation(grid.reshape(-1, 2)).mean(axis=1).reshape(60, 60)
-    return {"deviation": deviation, "range": np.stack([low, high]), "Z": Z, **_coloured(subject, slice(None))}
+    grid = np.stack(np.meshgrid(*(np.linspace(low[k], high[k], n) for k in (0, 1))), axis=-1)
+    return low, high, grid.reshape(-1, 2).astype(np.float32)
 
 
 def _latent_layout(subject: Subject) -> Arrays:
@@ -305,6 +359,7 @@ KINDS: Mapping[str, tuple[Callable[[Subject], bool], Callable[[Subject], Arrays]
     "traversal": (lambda subject: subject.has_images and subject.d == 2, _traversal),
     "tweaks": (lambda subject: subject.has_images and subject.d > 1, _tweaks),
     "uncertainty": (lambda subject: subject.fitted.deviation is not None and subject.d == 2, _uncertainty),
+    "geodesics": (lambda subject: bool(subject.fitted.decoders) and subject.d == 2, _geodesics),
     "layout": (lambda subject: subject.d > 2 and len(subject.rows) > 10, _latent_layout),
     "proxy-layout": (
         lambda subject: subject.fitted.proxy_features is not None and len(subject.rows) > 10,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.cells import Cell, DatasetSpec, Job, Record, digest
+from bench.cells import Cell, DatasetSpec, Group, Job, Record, Unit, digest
 from bench.config import DatasetChoice, MethodChoice, Suite
 from bench.errors import BadInputError, nearest
 from bench.ledger import Ledger
@@ -24,7 +24,7 @@ MAX_STACK = 16
 class Missing:
     """Cells of one request that lack the same metrics. `reuse`: their fitted models may be scored again."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[Unit, ...]
     metrics: tuple[str, ...]
     reuse: bool
 
@@ -85,7 +85,7 @@ def missing(
     A failed cell, or a metric that failed on a good cell, is missing only where its status is in `retry` and
     its id is not among those `retried` already.
     """
-    groups: dict[tuple[tuple[str, ...], bool], list[Cell]] = {}
+    groups: dict[tuple[tuple[str, ...], bool], list[Unit]] = {}
     for cell in request.cells:
         record = ledger.records.get(cell.id)
         lacking, reuse = _lacking(request, record, () if cell.id in retried else retry)
@@ -95,20 +95,24 @@ def missing(
 
 
 def jobs(found: Missing, request: Request, suite: Suite, method: MethodChoice, out: Path, device: str) -> list[Job]:
-    """The jobs that compute missing cells: stacks where the method can train one, else a job for each cell."""
+    """The jobs that compute missing cells: stacks where the method can train one, else a job for each cell or group."""
     component = registry.load("method", method.target, suite.root)
     stacks = hasattr(component, "fit_many")
     groups: dict[str, list[Cell]] = {}
     for cell in found.cells:
+        if isinstance(cell, Group):
+            continue
         shape = {name: value for name, value in cell.params.items() if name not in method.stackable}
         groups.setdefault(digest(shape) if stacks else cell.id, []).append(cell)
     parts = [group[at : at + MAX_STACK] for group in groups.values() for at in range(0, len(group), MAX_STACK)]
+    over_seeds = [cell for cell in found.cells if isinstance(cell, Group)]
+    wanted = [(tuple(part), None) for part in parts] + [(group.cells, group) for group in over_seeds]
     return [
         Job(
-            tuple(part), found.metrics, request.split, str(suite.root), str(out), device,
-            suite.timeout, suite.memory, request.prune, found.reuse, suite.report_seeds[0],
+            cells, found.metrics, request.split, str(suite.root), str(out), device, suite.timeout, suite.memory,
+            request.prune, found.reuse, suite.report_seeds[0], group,
         )
-        for part in parts
+        for cells, group in wanted
     ]  # fmt: skip
 
 

@@ -70,7 +70,7 @@ class Display:
         """A failure of an earlier run is not run again."""
         failed = next((score.reason for score in record.scores if score.status == "failed"), "")
         cell = record.cell
-        where = f"{cell.method} {cell.dataset.name} {cell.phase} s{cell.seed}"
+        where = f"{cell.method} {cell.dataset.name} {cell.phase} {cell.label}"
         said = escape(f"{where}: {first_line(record.reason or failed)}")
         # A good cell is kept here for a metric that failed, which is retried as failed.
         status = "failed" if record.status == "ok" else record.status
@@ -85,7 +85,7 @@ class Display:
     def _line(self, record: Record) -> str:
         cell = record.cell
         failed = ""
-        head = f"{cell.method:<12} {cell.dataset.name:<12} {cell.phase:<5} s{cell.seed:<4}"
+        head = f"{cell.method:<12} {cell.dataset.name:<12} {cell.phase:<5} {cell.label:<5}"
         if record.status == "ok":
             shown = [s for s in record.scores if s.value is not None and s.metric == s.requested][:3]
             values = "  ".join(f"{score.metric} {score.value:.3g}" for score in shown)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import registry, storage
-from bench.cells import Cell, DatasetSpec, Record
+from bench.cells import Cell, DatasetSpec, Group, Record, Unit
 from bench.errors import BadInputError
 from bench.ledger import Ledger
 from bench.scoring import empty_scores
@@ -52,9 +52,11 @@ def current(ledger: Ledger) -> Iterator[Record]:
             yield record
 
 
-def _is_selected(cell: Cell, choice: Mapping[str, Any]) -> bool:
+def _is_selected(cell: Unit, choice: Mapping[str, Any]) -> bool:
     if cell.phase == "tune":
         return cell.id in choice["trials"]
+    if isinstance(cell, Group):
+        return cell.config_id == choice["config_id"] and cell.id == choice.get("group")
     return cell.config_id == choice["config_id"] and cell.seed in choice["seeds"]
 
 
@@ -65,9 +67,9 @@ def rows(records: Iterable[Record], metrics: Sequence[str] = ()) -> Iterator[dic
         common = {
             "suite": record.suite, "phase": cell.phase, "dataset": cell.dataset.name, "method": cell.method,
             "params": json.dumps(dict(cell.params), sort_keys=True), "config_id": cell.config_id, "cell_id": cell.id,
-            "seed": cell.seed, "n_seeds": 1, "decoder": record.decoder, "fit_seconds": record.fit_seconds,
-            "decoder_seconds": record.decoder_seconds, "score_seconds": record.score_seconds,
-            "stack_size": record.stack_size, "peak_memory_mb": record.peak_memory_mb, "device": record.device,
+            "seed": cell.seed, "n_seeds": cell.n_seeds, "decoder": record.decoder,
+            "score_seconds": record.score_seconds,
+            **_fitting(record), "peak_memory_mb": record.peak_memory_mb, "device": record.device,
             "git_sha": record.git_sha, "git_dirty": record.git_dirty, "started_at": record.started_at,
         }  # fmt: skip
         for score in record.scores:
@@ -78,12 +80,18 @@ def rows(records: Iterable[Record], metrics: Sequence[str] = ()) -> Iterator[dic
             }  # fmt: skip
 
 
+def _fitting(record: Record) -> dict[str, Any]:
+    """What fitting cost; a group was fitted by its cells, whose rows say it."""
+    known = isinstance(record.cell, Cell)
+    return {name: getattr(record, name) if known else None for name in ("fit_seconds", "decoder_seconds", "stack_size")}
+
+
 def _with_rows_for(record: Record, metrics: Sequence[str]) -> Record:
     """A failed reported cell with rows for metrics that were added after it failed, too."""
-    absent = [name for name in metrics if name not in record.requested]
-    if record.status == "ok" or record.cell.phase == "tune" or not absent:
+    if record.status == "ok" or record.cell.phase == "tune" or isinstance(record.cell, Group):
         return record
-    more = empty_scores([(name, registry.metric(name)) for name in absent], "test", record.reason)
+    absent = [(name, registry.metric(name)) for name in metrics if name not in record.requested]
+    more = empty_scores([(name, metric) for name, metric in absent if metric.scope == "cell"], "test", record.reason)
     return replace(record, scores=(*record.scores, *more))
 
 
@@ -157,10 +165,9 @@ def _embedding_figures(out: Path, records: Sequence[Record]) -> dict[str, str]:
     from reports.figures import embeddings, read_embedding, save
 
     panels: dict[str, dict[str, Any]] = {}
-    for record in sorted(records, key=lambda record: record.cell.seed):
-        cell = record.cell
+    for cell in _reported_models(records):
         here = panels.setdefault(cell.dataset.name, {})
-        if cell.phase == "final" and record.status == "ok" and cell.method not in here:
+        if cell.method not in here:
             found = read_embedding(storage.model_folder(out, cell.id))
             if found is not None:
                 here[cell.method] = found
@@ -173,25 +180,36 @@ def _embedding_figures(out: Path, records: Sequence[Record]) -> dict[str, str]:
     return figures
 
 
+def _reported_models(records: Sequence[Record]) -> list[Cell]:
+    """The cells of the final phase that have a model, by seed."""
+    good = [r.cell for r in records if isinstance(r.cell, Cell) and r.cell.phase == "final" and r.status == "ok"]
+    return sorted(good, key=lambda cell: cell.seed)
+
+
 def _galleries(out: Path, records: Sequence[Record]) -> list[Gallery]:
-    """The pictures of each reported method on each data set, which are of the first report seed."""
+    """The pictures of each reported method on each data set: of the first report seed, and of all seeds together."""
     from reports.figures import save
     from reports.markdown import Gallery
     from reports.pictures import draw, read_pictures
 
-    found: dict[tuple[str, str], Gallery] = {}
-    for record in sorted(records, key=lambda record: record.cell.seed):
-        cell = record.cell
-        pair = (cell.dataset.name, cell.method)
-        if cell.phase != "final" or record.status != "ok" or pair in found:
-            continue
+    models: dict[tuple[str, str], Cell] = {}
+    for cell in _reported_models(records):
+        models.setdefault((cell.dataset.name, cell.method), cell)
+    groups = {
+        (record.cell.dataset.name, record.cell.method): record.cell
+        for record in records
+        if isinstance(record.cell, Group) and record.status == "ok"
+    }
+    galleries = []
+    for pair, model in sorted(models.items()):
         paths = {}
-        for kind, caption, figure in draw(read_pictures(storage.model_folder(out, cell.id))):
-            paths[caption] = f"{FIGURES}/{cell.dataset.name}/{cell.method}-{kind}.png"
-            save(figure, out / paths[caption])
+        for unit in (unit for unit in (model, groups.get(pair)) if unit is not None):
+            for kind, caption, figure in draw(read_pictures(storage.model_folder(out, unit.id))):
+                paths[caption] = f"{FIGURES}/{model.dataset.name}/{model.method}-{kind}.png"
+                save(figure, out / paths[caption])
         if paths:
-            found[pair] = Gallery(*pair, cell.seed, paths)
-    return [found[pair] for pair in sorted(found)]
+            galleries.append(Gallery(*pair, model.seed, paths))
+    return galleries
 
 
 def _is_of_decoder(name: str) -> bool:

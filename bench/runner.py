@@ -130,6 +130,7 @@ class Coordinator:
                     "params": dict(selection.params), "config_id": selection.config_id, "note": selection.note,
                     "objective": selection.objective, "spec": asdict(progress.pair.dataset),
                     "seeds": list(self.suite.report_seeds), "trials": list(selection.trials),
+                    "group": selection.group,
                 })  # fmt: skip
                 if progress in self.under_way:
                     self.under_way.remove(progress)
@@ -163,7 +164,7 @@ class Coordinator:
         job, failure = finished.job, finished.failure
         self.busy_seconds += finished.warm_up_seconds + (finished.seconds if failure is not None else 0.0)
         self.busy_seconds += sum(r.fit_seconds + r.decoder_seconds + r.score_seconds for r in finished.records)
-        if failure is not None and len(job.cells) > 1:
+        if failure is not None and len(job.units) > 1:
             for half in job.halves():
                 self.executor.submit(half)
             return
@@ -175,14 +176,14 @@ class Coordinator:
         for new, merged in zip(stamped, self.ledger.add(stamped), strict=True):
             self.display.record(new)
             self.tracker.record(merged)
-        progress = self.owner[job.cells[0].id]
-        progress.waiting -= {cell.id for cell in job.cells}
+        progress = self.owner[job.units[0].id]
+        progress.waiting -= {unit.id for unit in job.units}
         if not progress.waiting:
             self._advance(progress)
 
     def _failure_record(self, finished: Finished, failure: Failure) -> Record:
         job = finished.job
-        cell = job.cells[0]
+        cell = job.units[0]
         metrics = [(name, registry.load("metric", name, self.suite.root)) for name in job.metrics]
         log = failure.log.read_text(errors="replace") if failure.log.exists() else ""
         return Record(

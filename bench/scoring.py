@@ -76,11 +76,21 @@ def score(
     fit_attached: Callable[[], nn.Module],
 ) -> list[Score]:
     """One score for each metric, or several for one with variants. Never raises: a failure is a row."""
-    view = View(
+    view = view_of(fitted, data, fit_attached)
+    return [row for name, metric in metrics for row in _score_one([view], name, metric)]
+
+
+def score_together(views: Sequence[View], metrics: Sequence[tuple[str, Any]]) -> list[Score]:
+    """`score` for metrics over seeds: of all models of one configuration together."""
+    return [row for name, metric in metrics for row in _score_one(views, name, metric)]
+
+
+def view_of(fitted: Fitted, data: Data, fit_attached: Callable[[], nn.Module]) -> View:
+    """What metrics may ask of a fitted method."""
+    return View(
         data, fitted.split, fitted.Z, fitted.Z_train, fitted.decode, fitted.decoders, fit_attached,
         fitted.proxy_features, fitted.deviation,
     )  # fmt: skip
-    return [row for name, metric in metrics for row in _score_one(view, name, metric)]
 
 
 def empty_scores(metrics: Sequence[tuple[str, Any]], split: str, reason: str) -> list[Score]:
@@ -88,7 +98,10 @@ def empty_scores(metrics: Sequence[tuple[str, Any]], split: str, reason: str) ->
     return [Score(name, name, split, None, metric.better, "failed", reason) for name, metric in metrics]
 
 
-def _score_one(view: View, name: str, metric: Any) -> list[Score]:
+def _score_one(views: Sequence[View], name: str, metric: Any) -> list[Score]:
+    """The rows of one metric: of one view, or of several where the metric is over seeds."""
+    view = views[0]
+
     def row(suffix: str, value: float | None, status: Any, reason: str = "") -> Score:
         better = getattr(metric, "variants", {}).get(suffix, metric.better)
         return Score(name, metric.name + suffix, view.split, value, better, status, reason)
@@ -97,7 +110,7 @@ def _score_one(view: View, name: str, metric: Any) -> list[Score]:
     if missing:
         return [row("", None, "n/a", missing[0])]
     try:
-        found = metric.compute(view)
+        found = metric.compute(view if metric.scope == "cell" else views)
         headed = found if isinstance(found, Mapping) else {"": found}
         values = {str(suffix): float(value) for suffix, value in headed.items()}
     except NotApplicableError as error:

@@ -32,8 +32,9 @@ def save_model(folder: Path, arrays: Mapping[str, Array], facts: Mapping[str, An
 
 
 def save_pictures(folder: Path, arrays: Mapping[str, Array]) -> None:
-    """Write the arrays that a model's pictures are drawn from, beside it."""
-    if arrays and folder.is_dir():
+    """Write the arrays that pictures of a model, or of a group of them, are drawn from."""
+    if arrays:
+        folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / PICTURES, save({name: np.asarray(value, order="C") for name, value in arrays.items()}))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.cells import FAILURES, Cell, DatasetSpec, Phase, Record
+from bench.cells import FAILURES, Cell, DatasetSpec, Group, Phase, Record, Unit
 from bench.config import MethodChoice, Suite, starting_point
 from bench.tuner import Tuner, Verdict
 
@@ -33,14 +33,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Request:
-    """Cells that a pair needs before it can go on.
+    """Cells, or a group of them, that a pair needs before it can go on.
 
     Attributes:
         prune: whether a cell may be stopped early.
         trials: the trial of those cells whose intermediate scores decide about pruning, by cell id.
     """
 
-    cells: tuple[Cell, ...]
+    cells: tuple[Unit, ...]
     metrics: tuple[str, ...]
     split: str
     tuner: Tuner | None = None
@@ -50,22 +50,32 @@ class Request:
 
 @dataclass(frozen=True)
 class Selection:
-    """The configuration reported for a pair, what it reached on the tuning seeds, and the cells it was chosen from."""
+    """The configuration reported for a pair, and how it came about.
+
+    `objective` is what it reached on the tuning seeds, `trials` are the cells it was chosen from, `group` is what
+    metrics over seeds are scored on.
+    """
 
     params: Mapping[str, Any]
     config_id: str
     note: str
     objective: float | None = None
     trials: tuple[str, ...] = ()
+    group: str = ""
 
 
 Protocol = Generator[Request, Mapping[str, Record], Selection]
 
 
 def n_cells(pair: Pair, suite: Suite) -> int:
-    """How many cells the pair's protocol asks for, if no trial repeats another."""
+    """How many cells and groups the pair's protocol asks for, if no trial repeats another and no cell fails."""
     tuned = suite.tune.trials * len(suite.tune_seeds) if suite.tune and pair.method.search else 0
-    return tuned + len(suite.report_seeds)
+    return tuned + len(suite.report_seeds) + bool(metrics_of_scope(suite.metrics, "seeds", suite.root))
+
+
+def metrics_of_scope(names: Sequence[str], scope: str, root: Path) -> tuple[str, ...]:
+    """Those of the metrics that are of one model ('cell') or of all models of a configuration ('seeds')."""
+    return tuple(name for name in names if registry.load("metric", name, root).scope == scope)
 
 
 def protocol(pair: Pair, suite: Suite, out: Path) -> Protocol:
@@ -75,7 +85,13 @@ def protocol(pair: Pair, suite: Suite, out: Path) -> Protocol:
         chosen = yield from _tune(pair, suite, out)
     params = {**pair.method.params, **chosen.params}
     cells = tuple(_cell("final", pair, params, seed) for seed in suite.report_seeds)
-    yield Request(cells, suite.metrics, "test")
+    records = yield Request(cells, metrics_of_scope(suite.metrics, "cell", suite.root), "test")
+    fitted = [cell for cell in cells if records[cell.id].status == "ok"]
+    over_seeds = metrics_of_scope(suite.metrics, "seeds", suite.root)
+    if fitted and over_seeds:
+        group = Group.of(fitted)
+        yield Request((group,), over_seeds, "test")
+        chosen = replace(chosen, group=group.id)
     return replace(chosen, params=params, config_id=cells[0].config_id)
 
 

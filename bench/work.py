@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import pictures, registry, storage
-from bench.cells import Cell, DatasetSpec, Job, Record, Score, Status
+from bench.cells import Cell, DatasetSpec, Group, Job, Record, Score, Status, Unit
 from bench.memory import PeakMemory
-from bench.scoring import Fitted, NonFiniteError, empty_scores, observe, restored, score
+from bench.scoring import Fitted, NonFiniteError, empty_scores, observe, restored, score, score_together, view_of
 from bench.signatures import accepted, parameters
 from datasets.base import Data, as_data, content_hash, head
 from methods.networks import choose_device
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from metrics.view import View
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +97,8 @@ def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     peak = PeakMemory()
     data = _load_once(json.dumps(asdict(job.cells[0].dataset), sort_keys=True), job.root)
+    if job.group is not None:
+        return [_score_group(prepared, job.group, data, started_at, peak)]
     fits = _restore(prepared, data) if job.reuse else None
     if fits is None:
         fits = _fit(prepared, data, report)
@@ -113,6 +117,33 @@ def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
     used = peak.megabytes()
     _save_pictures(job, fits, data)
     return [replace(record, peak_memory_mb=used) for record in records]
+
+
+def _score_group(prepared: Prepared, group: Group, data: Data, started_at: str, peak: PeakMemory) -> Record:
+    """The record of a group: its models, restored or fitted anew, scored together."""
+    fits = [fit for cell in group.cells for fit in _one_of_many(prepared, cell, data)]
+    attached = _AttachedDecoders(prepared.job, fits, data)
+    began = time.perf_counter()
+    broken = next((fit for fit in fits if fit.status != "ok"), None)
+    scores: list[Score] = []
+    if broken is None:
+        views = [view_of(fit.fitted, data, partial(attached.get, at)) for at, fit in enumerate(fits) if fit.fitted]
+        scores = score_together(views, prepared.metrics)
+        _save_group_pictures(prepared.job, group, views)
+    together = broken or replace(fits[0], method=None)
+    record = _record(prepared, group, together, scores, time.perf_counter() - began, started_at)
+    return replace(record, peak_memory_mb=peak.megabytes())
+
+
+def _one_of_many(prepared: Prepared, cell: Cell, data: Data) -> list[_Fit]:
+    """One cell of a group, restored or else fitted anew."""
+    alone = replace(prepared, job=replace(prepared.job, cells=(cell,), group=None))
+    restored_fits = _restore(alone, data)
+    if restored_fits is not None:
+        return restored_fits
+    fits = _fit(alone, data, None)
+    _look(cell, fits[0], data, alone.job)
+    return fits
 
 
 def _fit(prepared: Prepared, data: Data, report: Report | None) -> list[_Fit]:
@@ -230,6 +261,14 @@ def _save(cell: Cell, method: Any, fitted: Fitted, data: Data, job: Job) -> None
     storage.save_model(storage.model_folder(Path(job.out), cell.id), arrays, facts)
 
 
+def _save_group_pictures(job: Job, group: Group, views: Sequence[View]) -> None:
+    """The distances by each model, which also are the raw data of the scores."""
+    try:
+        storage.save_pictures(storage.model_folder(Path(job.out), group.id), pictures.of_group(views))
+    except Exception:
+        log.warning("no pictures of %s", group.label, exc_info=True)
+
+
 def _save_pictures(job: Job, fits: Sequence[_Fit], data: Data) -> None:
     """Pictures of the reported models of one seed, once all is scored and measured."""
     for cell, fit in zip(job.cells, fits, strict=True):
@@ -295,7 +334,7 @@ class _AttachedDecoders:
 
 
 def _record(
-    prepared: Prepared, cell: Cell, fit: _Fit, scores: list[Score], score_seconds: float, started_at: str
+    prepared: Prepared, cell: Unit, fit: _Fit, scores: list[Score], score_seconds: float, started_at: str
 ) -> Record:
     job = prepared.job
     if fit.status != "ok":

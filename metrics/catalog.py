@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from metrics import curves, distances, neighbors
+from metrics import curves, distances, neighbors, stability
 from metrics.uncertainty import off_the_data
 from metrics.view import NotApplicableError, View
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+Array = np.ndarray
 Scores = float | Mapping[str, float]
 
 K = 10
+# Distances that are compared over seeds, by suffix: geodesic, along the straight line, and of the codes alone.
+KINDS = ("", "_straight", "_euclidean")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Metric:
     Attributes:
         name: what tables call it.
         compute: `compute(view)` gives the headline value, or a mapping from suffix to value with the
-            headline under ''. May raise `NotApplicableError`.
+            headline under ''. May raise `NotApplicableError`. Where the scope is 'seeds' it gets a list of views.
         better: 'lower' or 'higher'.
         needs: what a view must have: a key of `metrics.view.NEEDS`, such as 'decoder' or 'labels'.
         scope: 'cell' for one model; 'seeds' for all report seeds of a configuration together.
@@ -37,7 +40,7 @@ class Metric:
     """
 
     name: str
-    compute: Callable[[View], Scores]
+    compute: Callable[[Any], Scores]
     better: Literal["lower", "higher"]
     needs: frozenset[str] = frozenset()
     scope: Literal["cell", "seeds"] = "cell"
@@ -161,6 +164,66 @@ def _uncertainty_ratio(view: View) -> Scores:
     return {"": off / on, "_on": on, "_off": off}
 
 
+def _geodesic_error(view: View) -> Scores:
+    i, j = view.geodesic_pairs
+    exact = np.asarray(view.data.geodesic(view.rows[i], view.rows[j]), dtype=np.float64)
+    lengths = view.geodesics.length.cpu().numpy()
+    straight = view.geodesics.straight_length.cpu().numpy()
+    error = np.abs(lengths / exact - 1)
+    return {
+        "": float(error.mean()),
+        "_median": float(np.median(error)),
+        "_spearman": distances.spearman(exact, lengths),
+        "_straight": float(np.abs(straight / exact - 1).mean()),
+        "_unconverged": float(1 - view.geodesics.converged.double().mean()),
+    }
+
+
+def distance_kinds(views: Sequence[View]) -> dict[str, Array]:
+    """Distances of the same pairs by each model (models, pairs): geodesic, and the two baselines."""
+    pairs = views[0].geodesic_pairs
+    between = [view.Z[pairs[0]].astype(np.float64) - view.Z[pairs[1]] for view in views]
+    geodesic = np.stack([view.geodesics.length.cpu().numpy() for view in views])
+    straight = np.stack([view.geodesics.straight_length.cpu().numpy() for view in views])
+    euclidean = np.stack([np.linalg.norm(step, axis=1) for step in between])
+    return dict(zip(KINDS, (geodesic, straight, euclidean), strict=True))
+
+
+def _geodesic_cv(views: Sequence[View]) -> Scores:
+    if len(views) < 2:
+        raise NotApplicableError("one report seed tells nothing of the spread over seeds; give at least two")
+    kinds = distance_kinds(views)
+    found = {kind + name: value for kind, lengths in kinds.items() for name, value in _stability(lengths).items()}
+    both = np.stack([kinds["_euclidean"], kinds[""]])
+    low, high = stability.bootstrap_interval(_gain, both)
+    return {**found, "_gain": _gain(both), "_gain_low": low, "_gain_high": high}
+
+
+def _stability(lengths: Array) -> dict[str, float]:
+    """Statistics of the distances (models, pairs) of one kind, with intervals of the first two."""
+    found = {
+        "": _mean_cv(lengths),
+        "_icc": stability.icc(lengths),
+        "_median": float(np.nanmedian(stability.coefficient_of_variation(lengths))),
+        "_scale_free": _mean_cv(stability.without_scale(lengths)),
+        "_spearman": stability.seed_spearman(lengths),
+    }
+    for name, statistic in (("", _mean_cv), ("_icc", stability.icc)):
+        found |= dict(
+            zip((f"{name}_low", f"{name}_high"), stability.bootstrap_interval(statistic, lengths), strict=True)
+        )
+    return found
+
+
+def _mean_cv(lengths: Array) -> float:
+    return float(np.nanmean(stability.coefficient_of_variation(lengths)))
+
+
+def _gain(both: Array) -> float:
+    """How much more latent distances vary than geodesic ones."""
+    return _mean_cv(both[0]) - _mean_cv(both[1])
+
+
 reconstruction_mse = Metric(
     "reconstruction_mse", _reconstruction_mse, "lower", frozenset({"reconstruction"}),
     about="mean squared error per feature of decode(encode(x)), in squared data units",
@@ -229,4 +292,18 @@ uncertainty_ratio = Metric(
     "uncertainty_ratio", _uncertainty_ratio, "higher", frozenset({"deviation"}),
     about="mean predictive deviation off the data / on the data; _on and _off in data units",
     variants={"_on": "lower"},
+)  # fmt: skip
+geodesic_error = Metric(
+    "geodesic_error", _geodesic_error, "lower", frozenset({"decoder", "geodesic"}),
+    about="|d / exact - 1|, mean over 50 pairs: model geodesics against the manifold's; _spearman; _straight lines",
+    variants={"_spearman": "higher"},
+)  # fmt: skip
+geodesic_cv = Metric(
+    "geodesic_cv", _geodesic_cv, "lower", frozenset({"decoder"}), scope="seeds",
+    about="spread of geodesic distances over retrained models, mean of 50 pairs (Syrota et al. 2024); _icc, _euclidean",
+    variants=dict.fromkeys(
+        ["_gain", "_gain_low", "_gain_high"]
+        + [kind + name for kind in KINDS for name in ("_icc", "_icc_low", "_icc_high", "_spearman")],
+        "higher",
+    ),
 )  # fmt: skip

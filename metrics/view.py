@@ -13,9 +13,14 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
+    from metrics.geodesics import Geodesics
+
 Array = np.ndarray
 
 MAX_PAIRS = 20_000
+GEODESIC_PAIRS = 50
+# Codes of training rows that paths between the ends of a geodesic may go through.
+MAX_STOPS = 500
 MIXUP_REACH = 0.2
 
 
@@ -149,6 +154,24 @@ class View:
         rng = np.random.default_rng(0)
         i = rng.integers(0, n, MAX_PAIRS)
         return i, (i + rng.integers(1, n, MAX_PAIRS)) % n
+
+    @cached_property
+    def geodesic_pairs(self) -> tuple[Array, Array]:
+        """Positions in the split of some pairs of distinct points, the same for all models of the data."""
+        n = len(self.rows)
+        rng = np.random.default_rng(0)
+        i = rng.integers(0, n, GEODESIC_PAIRS)
+        return i, (i + rng.integers(1, n, GEODESIC_PAIRS)) % n
+
+    @cached_property
+    def geodesics(self) -> Geodesics:
+        """The model's geodesics between those pairs, through the training codes where that is shorter."""
+        from metrics.geodesics import geodesics
+
+        i, j = self.geodesic_pairs
+        stops = np.random.default_rng(0).permutation(len(self.Z_train))[:MAX_STOPS]
+        through = self.latent.new_tensor(self.Z_train[stops])
+        return geodesics(self.decoders, self.latent[i], self.latent[j], through=through)
 
     @cached_property
     def along_curve(self) -> Array:

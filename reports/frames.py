@@ -74,6 +74,16 @@ def final_values(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[(frame["phase"] == "final") & frame["value"].notna()]
 
 
+def of_models(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows about one model each; without those about all seeds of a configuration together."""
+    return frame[~is_over_seeds(frame)]
+
+
+def is_over_seeds(frame: pd.DataFrame) -> pd.Series:
+    """Which rows are about all seeds of a configuration together."""
+    return frame["seed"].isna() & frame["n_seeds"].notna()
+
+
 def in_order(found: Iterable[str], wanted: Iterable[str] = ()) -> list[str]:
     """The names that occur, those wanted first and in that order."""
     present = list(dict.fromkeys(found))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.frames import final_values, in_order
+from reports.frames import final_values, in_order, is_over_seeds, of_models
 from reports.statistics import Estimate, estimate
 
 # Rounding alone moves a score this far from zero.
@@ -28,8 +28,8 @@ class Entry:
         if found is None:
             return self.status
         if not interval or found.low is None or found.high is None:
-            return _short(found.mean)
-        return f"{_short(found.mean)} [{_short(found.low)}, {_short(found.high)}]"
+            return short(found.mean)
+        return f"{short(found.mean)} [{short(found.low)}, {short(found.high)}]"
 
 
 @dataclass(frozen=True)
@@ -90,18 +90,28 @@ def _row(rows: pd.DataFrame, method: str, metrics: Sequence[str]) -> Row:
         method=method,
         decoder=str(decoder.iloc[0]) if len(decoder) else "none",
         split=str(rows["split"].iloc[0]),
-        n_seeds=int(good["cell_id"].nunique()),
+        n_seeds=int(of_models(good)["cell_id"].nunique()),
         seconds=float(cost.mean()) if len(cost) else None,
-        entries={name: _entry(rows[rows["metric"] == name]) for name in metrics},
+        entries={name: _entry(rows, name) for name in metrics},
     )
 
 
-def _entry(rows: pd.DataFrame) -> Entry:
-    values = rows["value"].dropna()
+def _entry(rows: pd.DataFrame, name: str) -> Entry:
+    here = rows[rows["metric"] == name]
+    values = here["value"].dropna()
+    if len(values) and is_over_seeds(here).all():
+        return Entry(_with_own_interval(rows, name), "ok")
     if len(values):
         return Entry(estimate(values.to_list()), "ok")
-    statuses = rows["status"].dropna().unique().tolist()
+    statuses = here["status"].dropna().unique().tolist()
     return Entry(None, ", ".join(map(str, statuses)) if statuses else "–")
+
+
+def _with_own_interval(rows: pd.DataFrame, name: str) -> Estimate:
+    """A value over seeds, with the interval that its metric gave."""
+    known = rows.dropna(subset="value").set_index("metric")
+    low, high = (known["value"].get(f"{name}_{end}") for end in ("low", "high"))
+    return Estimate(float(known["value"][name]), low, high, int(known["n_seeds"][name]))
 
 
 def _mark_best(rows: Sequence[Row], better: dict[str, str], decoder_metrics: Collection[str]) -> tuple[Row, ...]:
@@ -128,7 +138,7 @@ def _beats(candidate: Estimate, leader: Estimate, better: str) -> bool:
     return candidate.mean < leader.mean if better == "lower" else candidate.mean > leader.mean
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Three significant digits, without an exponent where the number is of everyday size."""
     if abs(value) < _ZERO:
         return "0"

@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from reports.frames import in_order
+from reports.frames import in_order, of_models
 from reports.leaderboard import Board
+from reports.stability import LEGEND as STABILITY_LEGEND
+from reports.stability import stability_tables
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ def report(
     parts += ["## Leaderboards", _LEGEND]
     for board in boards:
         parts += [f"### {board.dataset}", leaderboard(board)]
+    stability = stability_tables(frame)
+    if stability:
+        parts += ["## Distances over retrained models", STABILITY_LEGEND]
+        parts += [part for dataset, table in stability.items() for part in (f"### {dataset}", markdown_table(table))]
     for title, path in figures.items():
         parts += [f"## {title}", f"![{title}]({path})"]
     if galleries:
@@ -84,14 +90,14 @@ def leaderboard(board: Board) -> str:
         mark = " (train)" if row.split == "train" else ""
         seconds = "–" if row.seconds is None else f"{row.seconds:.2f}"
         lines.append([row.method + mark, row.decoder, *cells, seconds, str(row.n_seeds)])
-    return _table(lines)
+    return markdown_table(lines)
 
 
 def status_matrix(frame: pd.DataFrame) -> str:
     """Methods by data sets: how many cells ended with which status."""
     if frame.empty:
         return "No cell has been run."
-    cells = _cell_statuses(frame)
+    cells = _cell_statuses(of_models(frame))
     datasets = in_order(cells["dataset"])
     lines = [["method", *datasets], ["---"] * (len(datasets) + 1)]
     for method in in_order(cells["method"]):
@@ -100,7 +106,7 @@ def status_matrix(frame: pd.DataFrame) -> str:
             here = cells[(cells["method"] == method) & (cells["dataset"] == dataset)]["cell_status"].value_counts()
             counts.append(", ".join(f"{n} {status}" for status, n in sorted(here.items())) or "–")
         lines.append([method, *counts])
-    return _table(lines)
+    return markdown_table(lines)
 
 
 def _cell_statuses(frame: pd.DataFrame) -> pd.DataFrame:
@@ -115,18 +121,22 @@ def _failures(frame: pd.DataFrame) -> str:
     cells = _cell_statuses(frame)
     bad = cells[~cells["cell_status"].isin(["ok", "pruned"])]
     lines = [
-        f"- {row.method} on {row.dataset}, {row.phase}, seed {row.seed}: **{row.status}** {_one_line(row.reason)}"
+        f"- {row.method} on {row.dataset}, {row.phase}, {_seed(row.seed)}: **{row.status}** {_one_line(row.reason)}"
         for row in bad.itertuples()
     ]
     return "\n".join(lines)
 
 
+def _seed(seed: Any) -> str:
+    return "all seeds" if pd.isna(seed) else f"seed {seed}"
+
+
 def _summary(frame: pd.DataFrame) -> str:
     if frame.empty:
         return "The ledger holds no results."
-    cells = _cell_statuses(frame)
+    bad = int((~_cell_statuses(frame)["cell_status"].isin(["ok", "pruned"])).sum())
+    cells = _cell_statuses(of_models(frame))
     final = cells[cells["phase"] == "final"]
-    bad = int((~cells["cell_status"].isin(["ok", "pruned"])).sum())
     return (
         f"Methods: {final['method'].nunique()}. Data sets: {final['dataset'].nunique()}. "
         f"Report seeds: {final['seed'].nunique()}. Reported models: {len(final)}. "
@@ -140,7 +150,7 @@ def _selections(selections: Sequence[Mapping[str, Any]]) -> str:
         objective = "–" if choice.get("objective") is None else f"{choice['objective']:.4g}"
         params = json.dumps(choice["params"], sort_keys=True).replace("|", "\\|")
         lines.append([choice["dataset"], choice["method"], _one_line(choice["note"]), objective, f"`{params}`"])
-    return _table(lines)
+    return markdown_table(lines)
 
 
 def _provenance(runs: Sequence[Mapping[str, Any]]) -> str:
@@ -182,5 +192,5 @@ def _one_line(text: Any) -> str:
     return str(text).partition("\n")[0].replace("|", "\\|")
 
 
-def _table(lines: Sequence[Sequence[str]]) -> str:
+def markdown_table(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

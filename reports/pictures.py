@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -129,6 +130,46 @@ def _scatter(arrays: Arrays) -> Figure:
     return figure
 
 
+def _stability(arrays: Arrays) -> Figure:
+    """How much each pair's distance varies over the models, for each kind of distance."""
+    figure = Figure(figsize=(5.4, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    spread = {kind: lengths.std(axis=0, ddof=1) / lengths.mean(axis=0) for kind, lengths in sorted(arrays.items())}
+    known = {kind: values[np.isfinite(values)] for kind, values in spread.items()}
+    axes.hist(list(known.values()), bins=20, label=[_named(kind, values) for kind, values in known.items()])
+    axes.set(xlabel="coefficient of variation of a pair's distance", ylabel="pairs")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _named(kind: str, values: Array) -> str:
+    return f"{kind}, mean {values.mean():.3g}" if len(values) else kind
+
+
+def _geodesics(arrays: Arrays) -> Figure:
+    """Geodesics over the metric's magnification, straight lines beside them."""
+    figure = Figure(figsize=(5.4, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    (left, bottom), (right, top) = arrays["range"]
+    background = axes.imshow(
+        arrays["magnification"], origin="lower", extent=(left, right, bottom, top), cmap="Greys", aspect="auto"
+    )
+    figure.colorbar(background, label="log10 of the magnification sqrt(det G)")
+    scatter_panel(axes, arrays["Z"], arrays.get("colour"))
+    _lines(axes, arrays["curves"], "geodesics", color="tab:red", linewidth=1.2)
+    if "certain" in arrays:
+        _lines(axes, arrays["certain"], "avoiding uncertainty", color="tab:blue", linewidth=1.2)
+    _lines(axes, arrays["curves"][:, [0, -1]], "straight lines", color="0.3", linewidth=0.5, linestyle=":")
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    axes.legend(fontsize=7, loc="upper right")
+    return figure
+
+
+def _lines(axes, curves: Array, label: str, **style: Any) -> None:  # type: ignore[no-untyped-def]
+    for line in axes.plot(*curves.transpose(2, 1, 0), **style)[:1]:
+        line.set_label(label)
+
+
 # kind: (caption, figure)
 _FIGURES: Mapping[str, tuple[str, Callable[[Arrays], Figure]]] = {
     "curve": ("decoded curve over noisy data and ground truth", _curve),
@@ -140,6 +181,8 @@ _FIGURES: Mapping[str, tuple[str, Callable[[Arrays], Figure]]] = {
     "traversal": ("the decoded latent plane", _images),
     "tweaks": ("one image, one latent coordinate moved in each row", _images),
     "uncertainty": ("codes over the decoder's predictive deviation", _uncertainty),
+    "geodesics": ("geodesics of the decoder's metric between held-out points", _geodesics),
+    "stability": ("distances of the same pairs over retrained models", _stability),
     "layout": ("t-SNE of the codes", _scatter),
     "proxy-layout": ("t-SNE of the proxy, which latent distances follow", _scatter),
 }

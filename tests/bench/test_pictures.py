@@ -39,7 +39,7 @@ def as_bytes(X, data):
 def test_images_are_what_the_method_decodes(digits):
     method = PCA(latent_dim=2)
     found, fitted = taken(method, digits)
-    assert set(found) == {"reconstructions", "interpolations", "arithmetic", "traversal", "tweaks"}
+    assert set(found) == {"reconstructions", "interpolations", "arithmetic", "traversal", "tweaks", "geodesics"}
     real, decoded = found["reconstructions"]["images"]
     at = Subject(method, fitted, digits).some(12)
     X = digits.X[digits.test][at]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -15,7 +17,7 @@ def draw(*shape, seed=0):
 
 def network(*widths, seed=0, end=()):
     layers = []
-    for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):
+    for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), nn.SiLU()]
     made = nn.Sequential(*layers[:-1], *end).double()
     with torch.no_grad():
@@ -87,7 +89,9 @@ def test_models_of_one_architecture_become_a_stack_convolutional_ones_too():
         return network(2, 32, seed=seed, end=(nn.Tanh(), layer))
 
     models, z = [image_decoder(0), image_decoder(5)], draw(2, 6, 2)
-    torch.testing.assert_close(stacked(models)(z), torch.stack([model(part) for model, part in zip(models, z)]))
+    torch.testing.assert_close(
+        stacked(models)(z), torch.stack([model(part) for model, part in zip(models, z, strict=True)])
+    )
 
 
 def test_models_that_differ_are_not_stacked():
