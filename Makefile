@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench test test-all check benchmarks install
+.PHONY: bench test test-all check benchmarks kernels install
 
 bench: install
 	$(BIN)/bench run bench.toml
@@ -15,6 +15,9 @@ test-all: install
 
 benchmarks: install
 	$(BIN)/pytest tests/benchmarks --benchmark-only
+
+kernels: install
+	$(BIN)/bench kernels
 
 check: install
 	$(BIN)/ruff format --check .

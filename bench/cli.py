@@ -211,6 +211,27 @@ def check(target: Annotated[str, typer.Argument(metavar="NAME|file.py:Class")], 
 
 
 @app.command()
+def kernels(
+    device: Annotated[Device, typer.Option(help="What to time.")] = Device.auto,
+    out: Annotated[Path, typer.Option("--out", help="Result folder.")] = Path("runs/kernels"),
+    only: Annotated[
+        list[str] | None, typer.Option("--kernel", "-k", metavar="NAME", help="Only this one; may be given again.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One decoder, small batches, nothing compiled.")] = False,
+    seconds: Annotated[float, typer.Option(min=0.01, help="To spend on each case; five rounds at least.")] = 0.5,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines in place of a progress bar.")] = False,
+) -> None:
+    """Time JVP, VJP, Jacobian, pullback metric, distortion step and geodesic energy, each in all its forms.
+
+    Each form's values are checked against double precision first. Exit code 1 if one was wrong or failed.
+    """
+    from bench.kernels.command import time_kernels
+
+    failed = time_kernels(device.value, out, only or (), seconds, _console(), quick=quick, quiet=quiet)
+    _exit(FAILED if failed else 0)
+
+
+@app.command()
 def ui(
     folder: Folder,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port on 127.0.0.1.")] = 5_000,

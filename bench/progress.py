@@ -1,4 +1,4 @@
-"""What a person sees of a running suite: a bar with an ETA on a terminal, plain lines elsewhere."""
+"""What a person sees of a running suite, or of timings: a bar with an ETA on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _MARKS = {"ok": "[green]✓[/]", "pruned": "[dim]✂[/]"}
 class Display:
     """Announces each record, and how far the suite is."""
 
-    def __init__(self, console: Console, *, quiet: bool) -> None:
+    def __init__(self, console: Console, *, quiet: bool, unit: str = "cells") -> None:
         self.console = console
         self.live = console.is_terminal and not quiet
         self.done = self.total = 0
         self.began = time.monotonic()
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("cells"),
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
             TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(elapsed_when_finished=False),
             console=console, disable=not self.live,
         )  # fmt: skip
@@ -61,10 +61,14 @@ class Display:
 
     def record(self, record: Record) -> None:
         """One more cell has ended."""
+        self.step(self._line(record))
+
+    def step(self, line: str) -> None:
+        """One more has ended, and this is said of it."""
         self.done += 1
         self.total = max(self.total, self.done)
         self._update()
-        self.console.print(self._line(record), highlight=False, soft_wrap=True)
+        self.console.print(line + self._counter(), highlight=False, soft_wrap=True)
 
     def kept(self, record: Record) -> None:
         """A failure of an earlier run is not run again."""
@@ -97,7 +101,7 @@ class Display:
         else:
             text = f"{head} {record.status}: {first_line(record.reason)}"
         mark = "[yellow]![/]" if record.status == "ok" and failed else _MARKS.get(record.status, "[red]✗[/]")
-        return f"{mark} {escape(text)}{self._counter()}"
+        return f"{mark} {escape(text)}"
 
     def _counter(self) -> str:
         """For plain lines what the bar shows otherwise."""

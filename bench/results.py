@@ -148,14 +148,19 @@ def _write_report(
     selections: Sequence[Mapping[str, Any]],
 ) -> Results:
     from reports.figures import quality_against_time, save
-    from reports.markdown import report
+    from reports.kernels import read_kernels
+    from reports.markdown import kernel_section, report
 
     boards = leaderboards(frame, run)
     figures = dict(pictures)
     if any(name in board.metrics for board in boards for name in QUALITY):
         save(quality_against_time(boards, QUALITY), out / FIGURES / "quality-time.png")
         figures["Quality against time"] = f"{FIGURES}/quality-time.png"
-    (out / REPORT).write_text(report(frame, boards, figures, galleries, runs, selections), encoding="utf-8")
+    text = report(frame, boards, figures, galleries, runs, selections)
+    kernels = read_kernels(out)
+    if kernels is not None:
+        text += f"\n{kernel_section(kernels, f'{FIGURES}/kernels.png')}\n"
+    (out / REPORT).write_text(text, encoding="utf-8")
     shown = [*figures.values(), *(path for gallery in galleries for path in gallery.pictures.values())]
     return Results(frame, boards, [out / REPORT, *(out / path for path in shown)])
 
@@ -188,28 +193,29 @@ def _reported_models(records: Sequence[Record]) -> list[Cell]:
 
 def _galleries(out: Path, records: Sequence[Record]) -> list[Gallery]:
     """The pictures of each reported method on each data set: of the first report seed, and of all seeds together."""
-    from reports.figures import save
-    from reports.markdown import Gallery
-    from reports.pictures import draw, read_pictures
-
     models: dict[tuple[str, str], Cell] = {}
     for cell in _reported_models(records):
-        models.setdefault((cell.dataset.name, cell.method), cell)
+        if storage.has_pictures(storage.model_folder(out, cell.id)):
+            models.setdefault((cell.dataset.name, cell.method), cell)
     groups = {
         (record.cell.dataset.name, record.cell.method): record.cell
         for record in records
         if isinstance(record.cell, Group) and record.status == "ok"
     }
-    galleries = []
-    for pair, model in sorted(models.items()):
-        paths = {}
-        for unit in (unit for unit in (model, groups.get(pair)) if unit is not None):
-            for kind, caption, figure in draw(read_pictures(storage.model_folder(out, unit.id))):
-                paths[caption] = f"{FIGURES}/{model.dataset.name}/{model.method}-{kind}.png"
-                save(figure, out / paths[caption])
-        if paths:
-            galleries.append(Gallery(*pair, model.seed, paths))
-    return galleries
+    return [_gallery(out, model, groups.get(pair)) for pair, model in sorted(models.items())]
+
+
+def _gallery(out: Path, model: Cell, group: Group | None) -> Gallery:
+    from reports.figures import save
+    from reports.markdown import Gallery
+    from reports.pictures import draw, read_pictures
+
+    paths = {}
+    for unit in (model,) if group is None else (model, group):
+        for kind, caption, figure in draw(read_pictures(storage.model_folder(out, unit.id))):
+            paths[caption] = f"{FIGURES}/{model.dataset.name}/{model.method}-{kind}.png"
+            save(figure, out / paths[caption])
+    return Gallery(model.dataset.name, model.method, model.seed, paths)
 
 
 def _is_of_decoder(name: str) -> bool:

@@ -38,6 +38,10 @@ def save_pictures(folder: Path, arrays: Mapping[str, Array]) -> None:
         _replace(folder / PICTURES, save({name: np.asarray(value, order="C") for name, value in arrays.items()}))
 
 
+def has_pictures(folder: Path) -> bool:
+    return (folder / PICTURES).is_file()
+
+
 def load_model(folder: Path) -> tuple[dict[str, Array], dict[str, Any]] | None:
     """A model's arrays and facts; None where there is none or it cannot be read."""
     try:

@@ -104,19 +104,22 @@ class Store:
         study = study_run(records[0])
         if study.key not in self._runs:
             self._write(study)
-        spec = record_run(records, self.out)
+        self.put_run(record_run(records, self.out))
+
+    def put_run(self, spec: RunSpec) -> None:
+        """Make the store hold this run."""
         known = self._runs.get(spec.key)
         if known is None or known[1] != spec.digest:
             if known is not None:
                 self._client.delete_run(known[0])
             self._write(spec)
 
-    def put_files(self, files: Sequence[Path]) -> None:
-        """Attach the report and its figures to the one run that holds them."""
-        if "report" not in self._runs:
-            self._write(RunSpec("report", None, "report", 0, 0, False, {"kind": "report"}, {}, ()))
+    def put_files(self, files: Sequence[Path], key: str = "report") -> None:
+        """Attach files to the run that holds them: the report and its figures to one of their own."""
+        if key not in self._runs:
+            self._write(RunSpec(key, None, key, 0, 0, False, {"kind": key}, {}, ()))
         for file in files:
-            self._client.log_artifact(self._runs["report"][0], str(file))
+            self._client.log_artifact(self._runs[key][0], str(file))
 
     def _existing(self) -> dict[str, tuple[str, str]]:
         """Complete runs of the store, key -> (run id, digest); one whose writer was killed is removed."""

@@ -49,12 +49,12 @@ class CurveEnergy:
         for at, real in self._blocks(which):
             line = straight_lines(self.z0[which[at]], self.z1[which[at]], self.nodes)
             points = line + self.design @ coefficients[at].unflatten(-1, (-1, d))
-            value, gradient = self._of_points(points)
+            value, gradient = self.of_points(points)
             values[at[real]] = value[real]
             gradients[at[real]] = (self.design.T @ gradient).flatten(1)[real]
         return values, gradients
 
-    def _of_points(self, points: Tensor) -> tuple[Tensor, Tensor]:
+    def of_points(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Energies of curves through points (b, T + 1, d), and their gradients in the points."""
         n_segments = self.basis.n_segments
         value, gradient = torch.zeros_like(points[:, 0, 0]), torch.zeros_like(points)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from metrics.geometry import Decoder, as_latent, metric_eigenvalues, pullback_metric, push_forward
+from metrics.geometry import Decoder, as_latent, metric_eigenvalues, pull_back, pullback_metric, push_forward
 
 # Above this latent dimension d tangents cost more than random probes with their vector-Jacobian products.
 EXACT_UP_TO = 16
@@ -60,18 +60,22 @@ def probed_distortion(decoder: Decoder, z: Tensor, probes: Tensor) -> tuple[Tens
         probes: random signs (..., n, k, d), k probes at each point, at least 2 for an error.
 
     Returns:
-        The estimate and its standard error over the probes (delta method), one for each leading index.
+        The estimate and its standard error over the probes (delta method; NaN for a single probe), one for each
+        leading index.
     """
     Jv = push_forward(decoder, z, probes)[1]
     # Working in units of the mean stretch keeps the fourth power below from overflowing single precision.
     unit = Jv.detach().square().sum(-1).mean().sqrt()
     Jv = Jv / unit
-    Gv = torch.stack([_pull_back(decoder, z, Jv[..., k, :] / unit) for k in range(probes.shape[-2])], dim=-2)
+    Gv = torch.stack([pull_back(decoder, z, Jv[..., k, :] / unit) for k in range(probes.shape[-2])], dim=-2)
     trace, trace_of_square = Jv.square().sum(-1).mean(-2), Gv.square().sum(-1).mean(-2)
     mean, mean_of_square = trace.mean(-1), trace_of_square.mean(-1)
     estimate = z.shape[-1] * mean_of_square / mean.square() - 1
     influence = trace_of_square / mean_of_square[..., None] - 2 * trace / mean[..., None]
-    error = (estimate + 1) * influence.std(-1) / probes.shape[-2] ** 0.5
+    n_probes = probes.shape[-2]
+    if n_probes == 1:
+        return estimate, torch.full_like(estimate, torch.nan)
+    error = (estimate + 1) * influence.std(-1) / n_probes**0.5
     return estimate, error.detach()
 
 
@@ -148,13 +152,3 @@ def variance_of(G: Tensor) -> Tensor:
     relative = torch.linalg.solve_triangular(factor, half.transpose(-1, -2), upper=False)
     eigenvalues = torch.linalg.eigvalsh(relative).clamp_min(torch.finfo(G.dtype).eps)
     return eigenvalues.log().square().sum(-1).mean(-1)
-
-
-def _pull_back(decoder: Decoder, z: Tensor, cotangent: Tensor) -> Tensor:
-    """J^T cotangent, differentiable when gradients are enabled."""
-    keep_graph = torch.is_grad_enabled()
-    with torch.enable_grad():
-        at = z if z.requires_grad else z.detach().requires_grad_()
-        value = decoder(at)
-        (pulled,) = torch.autograd.grad(value, at, cotangent, create_graph=keep_graph)
-    return pulled

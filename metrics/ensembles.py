@@ -59,8 +59,8 @@ def shortened(decoder: Decoder, z: Tensor) -> Decoder:
     found = affine_tail(decoder, z)
     if found is None:
         return decoder
-    hidden, A = found
-    return nn.Sequential(*hidden, _Coordinates(torch.linalg.qr(A.detach().transpose(-1, -2), mode="r").R))
+    A = found.matrix(z).detach()
+    return nn.Sequential(*found.hidden, _Coordinates(torch.linalg.qr(A.transpose(-1, -2), mode="r").R))
 
 
 class _Coordinates(nn.Module):

@@ -8,7 +8,7 @@ through `torch.func`. Leading axes are free: a stack of S decoders maps (S, n, d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +86,25 @@ def push_forward(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor,
     return _push_forward_by_autodiff(decoder, z, tangents)
 
 
+def pull_back(decoder: Decoder, z: Tensor, cotangents: Tensor) -> Tensor:
+    """J(z)^T cotangents, by one forward and one backward pass.
+
+    Args:
+        decoder: maps (..., n, d) to (..., n, n_features).
+        z: latent points (..., n, d).
+        cotangents: one at each point (..., n, n_features).
+
+    Returns:
+        (..., n, d); differentiable in all three where gradients are enabled.
+    """
+    keep_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        at = z if z.requires_grad else z.detach().requires_grad_()
+        value = decoder(at)
+        (pulled,) = torch.autograd.grad(value, at, cotangents, create_graph=keep_graph)
+    return pulled
+
+
 def metric_eigenvalues(G: Tensor) -> Tensor:
     """Eigenvalues of metrics (..., d, d), ascending and never negative (..., d)."""
     return torch.linalg.eigvalsh(G).clamp_min(0.0)
@@ -123,15 +142,41 @@ def forwards_as(decoder: Decoder, known: type[nn.Module]) -> bool:
     return not decoder._forward_hooks and not decoder._forward_pre_hooks
 
 
-def affine_tail(decoder: Decoder, z: Tensor) -> tuple[nn.Sequential, Tensor] | None:
-    """A decoder as the layers before, and the linear part of, the affine layers that end it.
+class AffineTail(NamedTuple):
+    """A decoder as hidden layers h, (..., n, d) -> (..., n, k), and the affine layers that end it.
+
+    With the linear part A of those, J_f = A^T J_h.
+    """
+
+    hidden: nn.Sequential
+    layers: list[nn.Module]
+    k: int
+    n_features: int
+
+    def matrix(self, z: Tensor) -> Tensor:
+        """A (..., k, n_features), for any latent point of the shape that the decoder takes (..., 1, d)."""
+        first, *others = self.layers
+        if forwards_as(first, nn.Linear):
+            tangents = cast("nn.Linear", first).weight.T
+        else:
+            eye = torch.eye(self.k, dtype=z.dtype, device=z.device)
+            tangents = eye.expand(*z.shape[:-1], self.k, self.k)
+            others = self.layers
+        for layer in others:
+            linear_part = linear_part_of(layer)
+            assert linear_part is not None
+            tangents = linear_part(tangents)
+        return tangents if tangents.ndim == 2 else tangents.squeeze(-3)
+
+
+def affine_tail(decoder: Decoder, z: Tensor) -> AffineTail | None:
+    """The affine layers that end a decoder, where they make its images higher-dimensional.
 
     Args:
         decoder: maps (..., n, d) to (..., n, n_features).
         z: any latent point of the shape that the decoder takes (..., 1, d).
 
     Returns:
-        The hidden layers h, (..., n, d) -> (..., n, k), and a matrix A (..., k, n_features), with J_f = A^T J_h;
         None where the decoder is not made of known layers, or k >= n_features, so that nothing is gained.
     """
     layers = _layers(decoder)
@@ -143,15 +188,9 @@ def affine_tail(decoder: Decoder, z: Tensor) -> tuple[nn.Sequential, Tensor] | N
     hidden, tail = nn.Sequential(*layers[:n_hidden]), layers[n_hidden:]
     with torch.no_grad():
         features = hidden(z)
-        if features.shape[-1] >= decoder(z).shape[-1]:
-            return None
-    k = features.shape[-1]
-    tangents = torch.eye(k, dtype=z.dtype, device=z.device).expand(*features.shape[:-1], k, k)
-    for layer in tail:
-        linear_part = linear_part_of(layer)
-        assert linear_part is not None
-        tangents = linear_part(tangents)
-    return hidden, tangents.squeeze(-3)
+        images = nn.Sequential(*tail)(features)
+    k, n_features = features.shape[-1], images.shape[-1]
+    return AffineTail(hidden, tail, k, n_features) if k < n_features else None
 
 
 def _layers(decoder: Decoder) -> list[nn.Module]:
@@ -167,13 +206,11 @@ def _metric_function(decoder: Decoder, z: Tensor) -> Decoder:
     A wide last layer A need not be applied to tangents: J_f^T J_f = J_h^T (A A^T) J_h, where A A^T is formed once.
     """
     found = affine_tail(decoder, z[..., :1, :])
-    if found is not None:
-        hidden, A = found
-        k, n_features = A.shape[-2:]
-        n_tangents = z.shape[-2] * z.shape[-1]
-        if k * (n_features + n_tangents) < n_features * n_tangents:
-            gram = A @ A.transpose(-1, -2)
-            return lambda part: _through(gram, jacobian(hidden, part))
+    n_tangents = z.shape[-2] * z.shape[-1]
+    if found is not None and found.k * (found.n_features + n_tangents) < found.n_features * n_tangents:
+        A = found.matrix(z[..., :1, :])
+        gram = A @ A.transpose(-1, -2)
+        return lambda part: _through(gram, jacobian(found.hidden, part))
     return lambda part: _gram(jacobian(decoder, part))
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from reports.frames import in_order, of_models
+from reports.kernels import LEGEND as KERNEL_LEGEND
+from reports.kernels import kernel_tables
 from reports.leaderboard import Board
 from reports.stability import LEGEND as STABILITY_LEGEND
 from reports.stability import stability_tables
@@ -77,6 +79,14 @@ def _gallery(gallery: Gallery) -> str:
     shown = "\n\n".join(f"{caption}\n\n![{caption}]({path})" for caption, path in gallery.pictures.items())
     title = f"{gallery.dataset}: {gallery.method}, seed {gallery.seed}"
     return f"<details><summary>{title}</summary>\n\n{shown}\n\n</details>"
+
+
+def kernel_section(frame: pd.DataFrame, figure: str) -> str:
+    """Timings of kernels: legend, plot, and a table for each kernel."""
+    parts = ["## Kernels", KERNEL_LEGEND, f"![Kernels]({figure})"]
+    for kernel, lines in kernel_tables(frame).items():
+        parts += [f"### {kernel}", markdown_table(lines)]
+    return "\n\n".join(parts)
 
 
 def leaderboard(board: Board) -> str:

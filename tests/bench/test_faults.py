@@ -286,7 +286,9 @@ def test_workers_die_with_a_killed_coordinator(write_suite, tmp_path):
     def children() -> list[int]:
         import psutil
 
-        return [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+        # Not git, which is asked for the commit and gone again.
+        family = psutil.Process(process.pid).children(recursive=True)
+        return [child.pid for child in family if "bench.worker" in child.cmdline()]
 
     deadline = time.monotonic() + 60
     while not children() and time.monotonic() < deadline:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from metrics.geometry import jacobian, pullback_metric, push_forward
+from metrics.geometry import jacobian, pull_back, pullback_metric, push_forward
 
 torch_double = torch.float64
 ACTIVATIONS = [
@@ -135,3 +135,20 @@ def test_the_metric_by_the_shorter_way_has_the_same_gradients():
         torch.testing.assert_close(a, b)
     # The last bias moves the image as a whole.
     assert ours[-1] is None
+
+
+def test_cotangents_are_pulled_back_by_the_transposed_jacobian():
+    decoder, z = wide_decoder(), torch.linspace(-1, 1, 10).double().reshape(5, 2)
+    cotangents = torch.cos(torch.arange(300).double()).reshape(5, 60)
+    J = jacobian(decoder, z)
+    expected = torch.einsum("nDd,nD->nd", J, cotangents)
+    torch.testing.assert_close(pull_back(decoder, z, cotangents), expected)
+    with torch.no_grad():
+        torch.testing.assert_close(pull_back(decoder, z, cotangents), expected)
+
+
+def test_pushing_forward_is_adjoint_to_pulling_back():
+    decoder, z = wide_decoder(), torch.linspace(-1, 1, 10).double().reshape(5, 2)
+    v, u = torch.sin(torch.arange(10).double()).reshape(5, 2), torch.cos(torch.arange(300).double()).reshape(5, 60)
+    forward = (push_forward(decoder, z, v[:, None])[1][:, 0] * u).sum()
+    torch.testing.assert_close(forward, (v * pull_back(decoder, z, u)).sum())

@@ -1,0 +1,71 @@
+"""The command: time all cases of a device, say how it goes, write what was found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Before torch is imported: its profiler, which counts memory, announces itself otherwise.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+
+from rich.markup import escape
+
+from bench.errors import BadInputError, nearest
+from bench.progress import Display
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.kernels.session import Row
+
+
+def time_kernels(
+    device: str, out: Path, only: Sequence[str], seconds: float, console: Console, *, quick: bool, quiet: bool
+) -> int:
+    """Time what is asked for and write it; how many cases failed or gave wrong values.
+
+    Raises:
+        BadInputError: a kernel is unknown, the device is not there, or pytest-benchmark is not installed.
+    """
+    import torch
+
+    from bench.kernels.cases import cases
+    from bench.kernels.forms import KERNELS
+
+    for name in only:
+        if name not in KERNELS:
+            raise BadInputError(f"--kernel: unknown kernel {name!r}; {nearest(name, KERNELS)}")
+    chosen = _device(device)
+    try:
+        from bench.kernels import results, session
+    except ModuleNotFoundError as error:
+        raise BadInputError(f"bench kernels needs {error.name}; pip install pytest-benchmark") from error
+    planned = cases(chosen, quick=quick, kernels=only)
+    with Display(console, quiet=quiet, unit="kernels") as display:
+        display.expect(len(planned))
+        ceiling = session.ceiling(chosen)
+        display.say(f"{chosen}, {torch.get_num_threads()} threads; ceiling {ceiling / 1e9:.0f} GFLOP/s")
+        rows = session.run(planned, chosen, seconds, lambda row: display.step(_line(row)))
+    for file in results.write(out, rows, ceiling, chosen, torch.get_num_threads()):
+        console.print(str(file), highlight=False, soft_wrap=True)
+    return sum(row["status"] in ("wrong", "failed") for row in rows)
+
+
+def _device(device: str) -> str:
+    import torch
+
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise BadInputError("--device cuda: torch finds no CUDA device here; use --device auto or cpu")
+    return "cuda" if available and device != "cpu" else "cpu"
+
+
+def _line(row: Row) -> str:
+    where = f"{row['kernel']:<29} {row['decoder']:<10} {row['batch']:>6} x {row['latent']:<4} {row['form']:<19}"
+    if row["precision"] != "float32":
+        where += f" {row['precision']}"
+    if row["status"] != "ok":
+        return f"[yellow]![/] {escape(where)} {row['status']}: {escape(row['reason'])}"
+    return f"[green]✓[/] {escape(where)} {1e3 * row['seconds']:10.3f} ms"
