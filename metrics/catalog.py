@@ -19,8 +19,9 @@ Array = np.ndarray
 Scores = float | Mapping[str, float]
 
 K = 10
-# Distances that are compared over seeds, by suffix: geodesic, along the straight line, and of the codes alone.
-KINDS = ("", "_straight", "_euclidean")
+# Distances that are compared over seeds, by suffix: geodesic, along the straight line, of the codes alone, and for
+# ensembles the published sum of jumps between random members, which is no distance.
+KINDS = ("", "_straight", "_euclidean", "_published")
 
 
 @dataclass(frozen=True)
@@ -180,13 +181,16 @@ def _geodesic_error(view: View) -> Scores:
 
 
 def distance_kinds(views: Sequence[View]) -> dict[str, Array]:
-    """Distances of the same pairs by each model (models, pairs): geodesic, and the two baselines."""
+    """Distances of the same pairs by each model (models, pairs), by the suffix of their kind."""
     pairs = views[0].geodesic_pairs
     between = [view.Z[pairs[0]].astype(np.float64) - view.Z[pairs[1]] for view in views]
     geodesic = np.stack([view.geodesics.length.cpu().numpy() for view in views])
     straight = np.stack([view.geodesics.straight_length.cpu().numpy() for view in views])
     euclidean = np.stack([np.linalg.norm(step, axis=1) for step in between])
-    return dict(zip(KINDS, (geodesic, straight, euclidean), strict=True))
+    found = [geodesic, straight, euclidean]
+    if all(len(view.decoders) > 1 for view in views):
+        found.append(np.stack([view.published_lengths for view in views]))
+    return dict(zip(KINDS, found, strict=False))
 
 
 def _geodesic_cv(views: Sequence[View]) -> Scores:

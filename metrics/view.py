@@ -173,6 +173,16 @@ class View:
         through = self.latent.new_tensor(self.Z_train[stops])
         return geodesics(self.decoders, self.latent[i], self.latent[j], through=through)
 
+    @property
+    def published_lengths(self) -> Array:
+        """`metrics.geodesics.published_length` of the geodesics, at 256 segments as published."""
+        import torch
+
+        from metrics.geodesics import published_length
+
+        curves = self.geodesics.curve(torch.linspace(0, 1, 257, dtype=torch.float64))
+        return published_length(self.decoders, curves).cpu().numpy()
+
     @cached_property
     def along_curve(self) -> Array:
         """Positions in the split of its points, in their order along the data's curve."""

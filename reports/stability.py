@@ -13,11 +13,12 @@ LEGEND = (
     "The same pairs of held-out points, measured by every reported model of a configuration: along the model's "
     "geodesic, along the straight line between the codes (pulled back), and between the codes themselves. CV: standard "
     "deviation over models divided by the mean, over pairs. CV alone rewards a distance that is the same for all "
-    "pairs; ICC (share of the variance that is between pairs) and the rank agreement of models do not. In brackets: "
-    "95 % bootstrap intervals over models and pairs, which are rough where the models are few."
+    "pairs, as is almost the published sum of jumps between an ensemble's members; ICC (share of the variance that is "
+    "between pairs) and the rank agreement of models do not. In brackets: 95 % bootstrap intervals over models and "
+    "pairs, which are rough where the models are few."
 )
 
-_KINDS = {"": "geodesic", "_straight": "straight line", "_euclidean": "codes"}
+_KINDS = {"": "geodesic", "_straight": "straight line", "_euclidean": "codes", "_published": "published sum of jumps"}
 _HEADER = ["method", "distance", "CV, mean ↓", "CV, median ↓", "CV without scale ↓", "ICC ↑", "Spearman ↑", "models"]
 
 
@@ -49,4 +50,5 @@ def _of_method(method: str, rows: pd.DataFrame) -> list[list[str]]:
     return [
         [method, kind, *(text(f"{METRIC}{suffix}{statistic}") for statistic in statistics), n_models]
         for suffix, kind in _KINDS.items()
+        if METRIC + suffix in values
     ]
