@@ -117,15 +117,23 @@ class Images:
 
     def step_lengths(self, points: Tensor) -> Tensor:
         """Expected-metric lengths of the segments of polygons (..., curves, n + 1, d) -> (..., curves, n)."""
-        points_of_a_curve = points.shape[:-3].numel() * points.shape[-2]
-        per_block = max(1, self.at_once // points_of_a_curve)
         with torch.no_grad():
-            return torch.cat([self._steps(part) for part in points.split(per_block, dim=-3)], dim=-2)
+            parts = points.split(self._curves_at_once(points), dim=-3)
+            return torch.cat([self._steps(part) for part in parts], dim=-2)
+
+    def _curves_at_once(self, points: Tensor) -> int:
+        """How many of the curves (..., curves, n + 1, d) of each model to evaluate at a time."""
+        return max(1, self.at_once // (points.shape[:-3].numel() * points.shape[-2]))
 
     def jumps(self, points: Tensor, drawn: Tensor) -> Tensor:
         """|f_b(z_i+1) - f_a(z_i)| for members drawn (..., curves, n + 1) at the nodes (..., curves, n + 1, d)."""
+        per_block = self._curves_at_once(points)
+        blocks = zip(points.split(per_block, dim=-3), drawn.split(per_block, dim=-2), strict=True)
         with torch.no_grad():
-            images = torch.cat([group(points.flatten(-3, -2)) for group, _ in self.groups])
+            return torch.cat([self._jumps(part, of_part) for part, of_part in blocks], dim=-2)
+
+    def _jumps(self, points: Tensor, drawn: Tensor) -> Tensor:
+        images = torch.cat([group(points.flatten(-3, -2)) for group, _ in self.groups])
         chosen = torch.take_along_dim(images, drawn.flatten(-2)[None, ..., None], 0)[0]
         return chosen.unflatten(-2, points.shape[-3:-1]).diff(dim=-2).norm(dim=-1)
 

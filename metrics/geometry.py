@@ -58,7 +58,11 @@ def pullback_metric(decoder: Decoder | Sequence[Decoder], z: Tensor) -> Tensor:
         return metric_at(z)
     probe = decoder(z[..., :1, :])
     rows = max(1, _CHUNK_ELEMENTS // (probe.numel() * z.shape[-1]))
-    return torch.cat([metric_at(part) for part in z.split(rows, dim=-2)], dim=-3)
+    # Filled in place: small results kept between large temporary ones would fragment the heap.
+    G = z.new_empty(*z.shape, z.shape[-1])
+    for part, into in zip(z.split(rows, dim=-2), G.split(rows, dim=-3), strict=True):
+        into.copy_(metric_at(part))
+    return G
 
 
 def push_forward(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from metrics.curve_energy import CurveEnergy
 from metrics.ensembles import stacked
 from metrics.geodesics import curve_lengths, geodesics, published_length
 from metrics.splines import CurveBasis
+from tests.benchmarks.published_geodesics import power_basis
 
 
 def draw(*shape, seed=0):
@@ -158,6 +159,25 @@ def test_more_iterations_do_not_find_what_the_default_missed(ensemble, pairs):
     found, longer = geodesics(ensemble, *pairs), geodesics(ensemble, *pairs, tolerance=1e-9, max_iterations=500)
     assert found.converged.all()
     torch.testing.assert_close(found.energy, longer.energy, rtol=1e-3, atol=0)
+
+
+def test_another_basis_and_scipys_solver_end_at_the_same_energy(ensemble, pairs):
+    from scipy.optimize import minimize
+
+    basis = power_basis(64, 10)
+    found = geodesics(ensemble, *pairs, tolerance=1e-9)
+    for p, (a, b) in enumerate(zip(*pairs, strict=True)):
+        line = a + torch.linspace(0, 1, 65).double()[:, None] * (b - a)
+
+        def energy(flat, line=line):
+            w = torch.tensor(flat.reshape(11, 2), requires_grad=True)
+            images = torch.stack([decoder(line + basis @ w) for decoder in ensemble])
+            E = 64 * images.diff(dim=1).square().sum() / len(ensemble)
+            E.backward()
+            return float(E.detach()), w.grad.numpy().ravel()
+
+        theirs = minimize(energy, torch.zeros(22).double().numpy(), jac=True, method="BFGS", options={"gtol": 1e-6})
+        assert float(found.energy[p]) == pytest.approx(theirs.fun, rel=1e-4)
 
 
 def test_the_ends_of_a_curve_are_its_points(ensemble, pairs):
