@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from metrics import curves, distances, neighbors, stability
+from metrics import coranking, curves, distances, neighbors, stability
 from metrics.uncertainty import off_the_data
 from metrics.view import NotApplicableError, View
 
@@ -129,6 +129,15 @@ def _metric_variance(view: View) -> float:
     value = float(variance_of(view.metric_tensor))
     if np.isnan(value):
         raise NotApplicableError("the mean metric is singular: the decoder ignores a latent direction")
+    return value
+
+
+def _var_log_det(view: View) -> float:
+    from metrics.distortion import log_det_variance_of
+
+    value = float(log_det_variance_of(view.metric_tensor))
+    if np.isnan(value):
+        raise NotApplicableError("the metric is singular at a point: the decoder ignores a latent direction")
     return value
 
 
@@ -275,6 +284,14 @@ mcn_attached = Metric(
 metric_variance = Metric(
     "metric_variance", _metric_variance, "lower", frozenset({"decoder"}),
     about="spread of the pullback metric over points, 0 where it is constant (Lee et al., ICLR 2022)",
+)  # fmt: skip
+var_log_det = Metric(
+    "var_log_det", _var_log_det, "lower", frozenset({"decoder"}),
+    about="variance of log det G over points, 0 where volumes are magnified alike (Nazari et al., ICML 2023)",
+)  # fmt: skip
+auc_log_rnx = Metric(
+    "auc_log_rnx", lambda view: coranking.auc_log_rnx(view.X, view.Z), "higher",
+    about="neighbourhoods kept beyond chance, over all sizes on a log axis, at most 1 (Lee et al. 2015)",
 )  # fmt: skip
 curve_rms = Metric(
     "curve_rms", _curve_rms, "lower", frozenset({"curve", "reconstruction"}),

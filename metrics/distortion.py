@@ -122,6 +122,33 @@ def rank_deficient(G: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def log_det_variance(decoder: Decoder | Sequence[Decoder], z: Tensor) -> Tensor:
+    """Spread of the magnification over points: variance of log det G, unbiased.
+
+    Does not change under any linear change of latent coordinates. Four times the variance of the log magnification
+    log sqrt(det G); says nothing of stretching one way more than another.
+
+    Args:
+        decoder: maps (n, d) to (n, n_features).
+        z: latent points (n, d), at least 2.
+
+    Returns:
+        A scalar in [0, inf), lower is better: 0 where volumes are magnified alike everywhere. NaN where a metric is
+        singular.
+
+    Source: Nazari, Damrich and Hamprecht, Geometric Autoencoders, ICML 2023.
+    """
+    return log_det_variance_of(pullback_metric(decoder, z))
+
+
+def log_det_variance_of(G: Tensor) -> Tensor:
+    """`log_det_variance` of metrics already at hand, (n, d, d) -> scalar."""
+    if bool(rank_deficient(G).any()):
+        return torch.full((), torch.nan, dtype=G.dtype, device=G.device)
+    return torch.linalg.slogdet(G).logabsdet.var()
+
+
+@torch.no_grad()
 def metric_variance(decoder: Decoder | Sequence[Decoder], z: Tensor) -> Tensor:
     """Spread of the metric over points: mean of sum_k log^2 lambda_k, generalised eigenvalues of (G_i, mean G).
 

@@ -67,14 +67,14 @@ def neighbourhood_scores(X: Array, Z: Array, k: int = 10) -> NeighbourhoodScores
     Raises:
         ValueError: X and Z differ in length, hold values that are not finite, or k is not in [1, n / 2).
     """
-    X, Z = _points(X), _points(Z)
+    X, Z = points_of(X), points_of(Z)
     n = len(X)
     if len(Z) != n:
         raise ValueError(f"X and Z need the same number of rows, got {n} and {len(Z)}")
     if not 1 <= k < n / 2:
         raise ValueError(f"k must lie between 1 and n / 2 = {n / 2:g}, got {k}")
     shared = intrusions = extrusions = 0
-    for rows, d_x, d_z in zip(*_blocks(X, Z), strict=True):
+    for rows, d_x, d_z in zip(*blocks(X, Z), strict=True):
         common, far_in_x, far_in_z = _rank_penalties(d_x, d_z, rows.start, k)
         shared, intrusions, extrusions = shared + common, intrusions + far_in_x, extrusions + far_in_z
     scale = 2.0 / (n * k * (2 * n - 3 * k - 1))
@@ -83,9 +83,9 @@ def neighbourhood_scores(X: Array, Z: Array, k: int = 10) -> NeighbourhoodScores
 
 def nearest_neighbours(X: Array, k: int) -> Array:
     """Row numbers (n, k) of the k nearest other points, nearest first, ties by row number."""
-    X = _points(X)
+    X = points_of(X)
     found = np.empty((len(X), k), dtype=np.int64)
-    for rows, d_x in zip(*_blocks(X), strict=True):
+    for rows, d_x in zip(*blocks(X), strict=True):
         _fill_nearest(d_x, rows.start, found[rows])
     return found
 
@@ -129,7 +129,12 @@ def warm_up() -> None:
     nearest_neighbours(points, 2)
 
 
-def _points(values: Array) -> Array:
+def points_of(values: Array) -> Array:
+    """Points as float64, near the origin.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
     points = np.asarray(values, dtype=np.float64)
     if not np.isfinite(points).all():
         raise ValueError("points must be finite")
@@ -142,7 +147,7 @@ def _points(values: Array) -> Array:
     return points - np.round(points.mean(axis=0) / grid) * grid
 
 
-def _blocks(*clouds: Array) -> tuple[Iterator[slice] | Iterator[Array], ...]:
+def blocks(*clouds: Array) -> tuple[Iterator[slice] | Iterator[Array], ...]:
     """Row slices, and for each cloud of n points the squared distances (rows, n) of those rows."""
     n = len(clouds[0])
     size = max(1, _BLOCK_ELEMENTS // n)

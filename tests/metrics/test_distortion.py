@@ -10,6 +10,7 @@ from torch import nn
 
 from metrics.distortion import (
     condition_numbers,
+    log_det_variance,
     mean_condition_number,
     metric_variance,
     probed_distortion,
@@ -141,3 +142,28 @@ def test_single_precision_does_not_overflow():
     decoder, z = linear(1e15 * np.eye(4, 2)).float(), points(5, 2).float()
     assert value(relaxed_distortion(decoder, z)) == pytest.approx(0.0, abs=1e-5)
     assert value(probed_distortion(decoder, z, random_signs(z))[0]) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_the_variance_of_log_det_is_that_of_the_magnification():
+    """f(x, y) = (e^x, y): log det G = 2 x."""
+
+    def decoder(z):
+        return torch.cat([z[..., :1].exp(), z[..., 1:]], dim=-1)
+
+    z = torch.linspace(-1, 1, 40).double().reshape(20, 2)
+    torch.testing.assert_close(log_det_variance(decoder, z), (2 * z[:, 0]).var())
+
+
+def test_the_variance_of_log_det_is_zero_for_a_linear_decoder_and_does_not_see_anisotropy_or_coordinates():
+    A = torch.tensor([[3.0, 0.0], [0.0, 0.1], [1.0, 1.0]]).double()
+    z = torch.linspace(-1, 1, 40).double().reshape(20, 2)
+    assert log_det_variance(lambda z: z @ A.T, z) < 1e-20
+    curved = nn.Sequential(nn.Linear(2, 6), nn.Tanh(), nn.Linear(6, 5)).double()
+    change = torch.tensor([[2.0, 1.0], [0.0, -0.5]]).double()
+    moved = log_det_variance(lambda z: curved(z @ change.T), torch.linalg.solve(change, z.T).T)
+    torch.testing.assert_close(moved, log_det_variance(curved, z))
+
+
+def test_the_variance_of_log_det_of_a_singular_metric_is_nan():
+    z = torch.linspace(-1, 1, 40).double().reshape(20, 2)
+    assert log_det_variance(lambda z: torch.cat([z[..., :1], z[..., :1]], dim=-1), z).isnan()
