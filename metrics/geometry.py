@@ -157,20 +157,29 @@ class AffineTail(NamedTuple):
     k: int
     n_features: int
 
+    def shortens(self, n_tangents: int) -> bool:
+        """Whether the metric of so many tangents is had with fewer operations by way of A A^T."""
+        forming = self.k * self.n_features * (1 if self._starts_with_its_matrix else 2)
+        return forming + self.k * n_tangents < self.n_features * n_tangents
+
     def matrix(self, z: Tensor) -> Tensor:
         """A (..., k, n_features), for any latent point of the shape that the decoder takes (..., 1, d)."""
-        first, *others = self.layers
-        if forwards_as(first, nn.Linear):
-            tangents = cast("nn.Linear", first).weight.T
+        layers = self.layers
+        if self._starts_with_its_matrix:
+            tangents = cast("nn.Linear", layers[0]).weight.T
+            layers = layers[1:]
         else:
             eye = torch.eye(self.k, dtype=z.dtype, device=z.device)
             tangents = eye.expand(*z.shape[:-1], self.k, self.k)
-            others = self.layers
-        for layer in others:
+        for layer in layers:
             linear_part = linear_part_of(layer)
             assert linear_part is not None
             tangents = linear_part(tangents)
         return tangents if tangents.ndim == 2 else tangents.squeeze(-3)
+
+    @property
+    def _starts_with_its_matrix(self) -> bool:
+        return forwards_as(self.layers[0], nn.Linear)
 
 
 def affine_tail(decoder: Decoder, z: Tensor) -> AffineTail | None:
@@ -210,8 +219,7 @@ def _metric_function(decoder: Decoder, z: Tensor) -> Decoder:
     A wide last layer A need not be applied to tangents: J_f^T J_f = J_h^T (A A^T) J_h, where A A^T is formed once.
     """
     found = affine_tail(decoder, z[..., :1, :])
-    n_tangents = z.shape[-2] * z.shape[-1]
-    if found is not None and found.k * (found.n_features + n_tangents) < found.n_features * n_tangents:
+    if found is not None and found.shortens(z.shape[-2] * z.shape[-1]):
         A = found.matrix(z[..., :1, :])
         gram = A @ A.transpose(-1, -2)
         return lambda part: _through(gram, jacobian(found.hidden, part))
