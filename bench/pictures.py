@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.scoring import Fitted
+from bench.scoring import Fitted, view_of
 from datasets.base import Data
 from metrics.catalog import distance_kinds
 from metrics.view import View
@@ -286,19 +286,17 @@ def _geodesics(subject: Subject) -> Arrays:
     import torch
 
     from metrics.geodesics import geodesics
-    from metrics.geometry import first_parameter, pullback_metric
+    from metrics.geometry import pullback_metric
 
-    Z, decoders = subject.fitted.Z, subject.fitted.decoders
-    like = first_parameter(decoders)
-    like = torch.zeros(0) if like is None else like.detach()
+    view = view_of(subject.fitted, subject.data, _no_attached)
+    Z, decoders, z = subject.fitted.Z, view.decoders, view.latent
     low, high, grid = _plane_around(Z, _FINE_GRID)
     with torch.no_grad():
-        G = pullback_metric(decoders, torch.as_tensor(grid).to(like))
-    magnification = G.double().det().clamp_min(1e-300).log10() / 2
+        G = pullback_metric(decoders, z.new_tensor(grid))
+    magnification = G.det().clamp_min(torch.finfo(G.dtype).tiny).log10() / 2
     rng = np.random.default_rng(0)
-    ends = torch.as_tensor(Z[rng.permutation(len(Z))[: 2 * _CURVES]]).to(like)
-    z0, z1 = ends[: len(ends) // 2], ends[len(ends) // 2 : 2 * (len(ends) // 2)]
-    through = torch.as_tensor(subject.fitted.Z_train[rng.permutation(len(subject.fitted.Z_train))[:_STOPS]]).to(like)
+    z0, z1 = z[rng.permutation(len(Z))[: 2 * min(_CURVES, len(Z) // 2)]].chunk(2)
+    through = z.new_tensor(subject.fitted.Z_train[rng.permutation(len(subject.fitted.Z_train))[:_STOPS]])
     found = geodesics(decoders, z0, z1, through=through, n_segments=32)
     t = torch.linspace(0, 1, 60)
     arrays = {
@@ -314,6 +312,10 @@ def _geodesics(subject: Subject) -> Arrays:
         certain = geodesics(decoders, z0, z1, through=through, n_segments=32, uncertainty_weight=weight)
         arrays["certain"] = certain.curve(t).cpu().numpy()
     return arrays
+
+
+def _no_attached() -> Any:
+    raise RuntimeError("pictures need no attached decoder")
 
 
 def _plane_around(Z: Array, n: int) -> tuple[Array, Array, Array]:
@@ -359,7 +361,7 @@ KINDS: Mapping[str, tuple[Callable[[Subject], bool], Callable[[Subject], Arrays]
     "traversal": (lambda subject: subject.has_images and subject.d == 2, _traversal),
     "tweaks": (lambda subject: subject.has_images and subject.d > 1, _tweaks),
     "uncertainty": (lambda subject: subject.fitted.deviation is not None and subject.d == 2, _uncertainty),
-    "geodesics": (lambda subject: bool(subject.fitted.decoders) and subject.d == 2, _geodesics),
+    "geodesics": (lambda s: bool(s.fitted.decoders) and s.d == 2 and len(s.rows) > 1, _geodesics),
     "layout": (lambda subject: subject.d > 2 and len(subject.rows) > 10, _latent_layout),
     "proxy-layout": (
         lambda subject: subject.fitted.proxy_features is not None and len(subject.rows) > 10,

@@ -80,6 +80,22 @@ def rows(records: Iterable[Record], metrics: Sequence[str] = ()) -> Iterator[dic
             }  # fmt: skip
 
 
+def failed_groups(records: Sequence[Record], metrics: Sequence[str]) -> Iterator[Record]:
+    """A record for each reported configuration none of whose models was fitted: it has no metric over seeds either."""
+    wanted = [(name, registry.metric(name)) for name in metrics if registry.metric(name).scope == "seeds"]
+    configurations: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        cell = record.cell
+        if isinstance(cell, Cell) and cell.phase == "final":
+            configurations.setdefault((cell.dataset.name, cell.method, cell.config_id), []).append(record)
+    for group in configurations.values():
+        if wanted and all(record.status != "ok" for record in group):
+            first = group[0]
+            cells = [record.cell for record in group if isinstance(record.cell, Cell)]
+            scores = tuple(empty_scores(wanted, "test", first.reason))
+            yield replace(first, cell=Group.of(cells), scores=scores, score_seconds=0.0)
+
+
 def _fitting(record: Record) -> dict[str, Any]:
     """What fitting cost; a group was fitted by its cells, whose rows say it."""
     known = isinstance(record.cell, Cell)
@@ -101,7 +117,8 @@ def write_results(out: Path, ledger: Ledger) -> Results:
 
     records = list(current(ledger))
     run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
-    frame = results_frame(rows(records, run.get("metrics", ())))
+    metrics = run.get("metrics", ())
+    frame = results_frame(rows([*records, *failed_groups(records, metrics)], metrics))
     write_frame(frame, out / FRAME)
     pictures, galleries = _embedding_figures(out, records), _galleries(out, records)
     results = _write_report(out, frame, run, pictures, galleries, ledger.runs, _selections(ledger, run))

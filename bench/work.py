@@ -130,7 +130,8 @@ def _score_group(prepared: Prepared, group: Group, data: Data, started_at: str, 
         views = [view_of(fit.fitted, data, partial(attached.get, at)) for at, fit in enumerate(fits) if fit.fitted]
         scores = score_together(views, prepared.metrics)
         _save_group_pictures(prepared.job, group, views)
-    together = broken or replace(fits[0], method=None)
+    fitting = {name: sum(getattr(fit, name) for fit in fits) for name in ("fit_seconds", "decoder_seconds")}
+    together = replace(broken or fits[0], method=None, **fitting)
     record = _record(prepared, group, together, scores, time.perf_counter() - began, started_at)
     return replace(record, peak_memory_mb=peak.megabytes())
 

@@ -206,10 +206,14 @@ def _geodesic_cv(views: Sequence[View]) -> Scores:
     if len(views) < 2:
         raise NotApplicableError("one report seed tells nothing of the spread over seeds; give at least two")
     kinds = distance_kinds(views)
+    unknown = int((~np.isfinite(kinds[""])).any(axis=0).sum())
+    if unknown:
+        raise NotApplicableError(f"{unknown} of {kinds[''].shape[1]} pairs are at no finite distance in some model")
     found = {kind + name: value for kind, lengths in kinds.items() for name, value in _stability(lengths).items()}
     both = np.stack([kinds["_euclidean"], kinds[""]])
     low, high = stability.bootstrap_interval(_gain, both)
-    return {**found, "_gain": _gain(both), "_gain_low": low, "_gain_high": high}
+    unconverged = np.mean([1 - view.geodesics.converged.double().mean().item() for view in views])
+    return {**found, "_gain": _gain(both), "_gain_low": low, "_gain_high": high, "_unconverged": float(unconverged)}
 
 
 def _stability(lengths: Array) -> dict[str, float]:
@@ -222,6 +226,8 @@ def _stability(lengths: Array) -> dict[str, float]:
         "_spearman": stability.seed_spearman(lengths),
     }
     for name, statistic in (("", _mean_cv), ("_icc", stability.icc)):
+        if not np.isfinite(found[name]):
+            continue
         found |= dict(
             zip((f"{name}_low", f"{name}_high"), stability.bootstrap_interval(statistic, lengths), strict=True)
         )

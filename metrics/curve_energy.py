@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from metrics.ensembles import Decoders, members_of, shortened, together
-from metrics.geometry import Decoder
+from metrics.ensembles import shortened, together
+from metrics.geometry import Decoder, Decoders, members_of, widest_layer
 from metrics.splines import CurveBasis
 
-# So many output numbers are computed at a time. On a CPU they shall stay near its caches; a GPU shall be filled.
-_OUTPUTS_AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 26}
+# So many numbers of the widest layer are computed at a time. On a CPU they shall stay near its caches; a GPU shall
+# be filled.
+_NUMBERS_AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 26}
 
 
 class CurveEnergy:
@@ -38,9 +39,14 @@ class CurveEnergy:
         # The uncertainty is of the images themselves, the energy only of their distances.
         self.images = Images(decoders, z0[..., :1, :], only_distances=uncertainty_weight == 0)
 
-    def line(self, t: Tensor) -> Tensor:
-        """The straight lines at times t (n,) -> (c, n, d)."""
-        return straight_lines(self.z0, self.z1, t)
+    def points(self, coefficients: Tensor) -> Tensor:
+        """The nodes (c, T + 1, d) of all curves with coefficients (c, K d)."""
+        line = straight_lines(self.z0, self.z1, self.nodes)
+        return line + self.design @ coefficients.unflatten(-1, (-1, self.z0.shape[-1]))
+
+    def fit(self, points: Tensor) -> Tensor:
+        """Coefficients (c, K d) of the curves nearest to nodes (c, T + 1, d)."""
+        return self.basis.fit(points - straight_lines(self.z0, self.z1, self.nodes)).flatten(1)
 
     def __call__(self, coefficients: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         """Energies of the curves `which` (a,) with coefficients (a, K d), and their gradients (a, K d)."""
@@ -111,9 +117,8 @@ class Images:
         groups = [[member] for member in members] if one_by_one else [members]
         self.groups = [(together(group), 1 / len(members)) for group in groups]
         self.members = members
-        with torch.no_grad():
-            outputs_of_a_point = self.groups[0][0](z).numel() // z.shape[:-1].numel()
-        self.at_once = max(1, _OUTPUTS_AT_ONCE[z.device.type] // outputs_of_a_point)
+        of_a_point = max(widest_layer(member, z) for member in members) // z.shape[:-1].numel()
+        self.at_once = max(1, _NUMBERS_AT_ONCE[z.device.type] // (of_a_point * len(groups[0])))
 
     def step_lengths(self, points: Tensor) -> Tensor:
         """Expected-metric lengths of the segments of polygons (..., curves, n + 1, d) -> (..., curves, n)."""

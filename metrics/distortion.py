@@ -7,18 +7,25 @@ scaled. Each takes one decoder or a sequence of them (an ensemble: G is then the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from metrics.geometry import Decoder, as_latent, metric_eigenvalues, pull_back, pullback_metric, push_forward
+from metrics.geometry import (
+    Decoder,
+    Decoders,
+    as_latent,
+    members_of,
+    metric_eigenvalues,
+    pull_back,
+    pullback_metric,
+    push_forward,
+)
 
 # Above this latent dimension d tangents cost more than random probes with their vector-Jacobian products.
 EXACT_UP_TO = 16
 
 
-def relaxed_distortion(decoder: Decoder | Sequence[Decoder], z: Tensor, probes: Tensor | None = None) -> Tensor:
+def relaxed_distortion(decoder: Decoders, z: Tensor, probes: Tensor | None = None) -> Tensor:
     """d E[tr G^2] / (E[tr G])^2 - 1 over the points z; IRVAE's regulariser.
 
     Exact up to 16 latent dimensions; above that, or where probes are given, estimated by
@@ -37,9 +44,10 @@ def relaxed_distortion(decoder: Decoder | Sequence[Decoder], z: Tensor, probes: 
     ICLR 2022, relaxed distortion measure with h(l) = (l - 1)^2.
     """
     z = as_latent(z)
-    if isinstance(decoder, Sequence) or (probes is None and z.shape[-1] <= EXACT_UP_TO):
-        return distortion_of(pullback_metric(decoder, z))
-    return probed_distortion(decoder, z, random_signs(z) if probes is None else probes)[0]
+    members = members_of(decoder)
+    if len(members) > 1 or (probes is None and z.shape[-1] <= EXACT_UP_TO):
+        return distortion_of(pullback_metric(members, z))
+    return probed_distortion(members[0], z, random_signs(z) if probes is None else probes)[0]
 
 
 def distortion_of(G: Tensor) -> Tensor:
@@ -87,7 +95,7 @@ def random_signs(z: Tensor, k: int = 16, seed: int = 0) -> Tensor:
 
 
 @torch.no_grad()
-def mean_condition_number(decoder: Decoder | Sequence[Decoder], z: Tensor) -> Tensor:
+def mean_condition_number(decoder: Decoders, z: Tensor) -> Tensor:
     """MCN: mean over points of lambda_max(G) / lambda_min(G), G = J^T J (the square of J's condition number).
 
     A point whose G is singular to working precision counts as rank-deficient (`rank_deficient`) and enters
@@ -122,7 +130,7 @@ def rank_deficient(G: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def log_det_variance(decoder: Decoder | Sequence[Decoder], z: Tensor) -> Tensor:
+def log_det_variance(decoder: Decoders, z: Tensor) -> Tensor:
     """Spread of the magnification over points: variance of log det G, unbiased.
 
     Does not change under any linear change of latent coordinates. Four times the variance of the log magnification
@@ -149,7 +157,7 @@ def log_det_variance_of(G: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def metric_variance(decoder: Decoder | Sequence[Decoder], z: Tensor) -> Tensor:
+def metric_variance(decoder: Decoders, z: Tensor) -> Tensor:
     """Spread of the metric over points: mean of sum_k log^2 lambda_k, generalised eigenvalues of (G_i, mean G).
 
     The squared affine-invariant distance to the mean metric; it does not change under any linear change of

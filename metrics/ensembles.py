@@ -9,24 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from metrics.geometry import Decoder, affine_tail
-
-Decoders = Decoder | Sequence[Decoder] | nn.ModuleList
-
-
-def members_of(decoders: Decoders) -> list[Decoder]:
-    """The decoders of an ensemble as a list; a single decoder is an ensemble of one.
-
-    Raises:
-        ValueError: there are none.
-    """
-    if isinstance(decoders, nn.ModuleList | Sequence):
-        members: list[Any] = list(decoders)
-    else:
-        members = [decoders]
-    if not members:
-        raise ValueError("decoders is empty; at least one is needed")
-    return members
+from metrics.geometry import Decoder, affine_tail, has_hooks
 
 
 def stacked(decoders: Sequence[nn.Module]) -> Decoder:
@@ -89,11 +72,15 @@ def _form(module: nn.Module) -> list[Any] | None:
     """All of a module but the values of its state; None where that cannot be told."""
     form: list[Any] = [(name, value.shape, value.dtype) for name, value in module.state_dict().items()]
     for part in module.modules():
-        own = {name: value for name, value in vars(part).items() if not name.startswith("_")}
-        if part._forward_hooks or part._forward_pre_hooks or not all(map(_is_plain, own.values())):
+        own = {name: value for name, value in vars(part).items() if name == "training" or name not in _OF_EVERY_MODULE}
+        if has_hooks(part) or not all(map(_is_plain, own.values())):
             return None
         form.append((type(part), own))
     return form
+
+
+# What torch itself keeps in each module: parameters, hooks and so on.
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 
 
 def _is_plain(value: Any) -> bool:

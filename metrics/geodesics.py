@@ -16,19 +16,21 @@ expected metric; the published sum of jumps between random decoders, no distance
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from metrics.curve_energy import CurveEnergy, Images, straight_lines
-from metrics.ensembles import Decoders
-from metrics.geometry import as_latent, pullback_metric
+from metrics.geometry import Decoders, as_latent, pullback_metric
 from metrics.latent_graph import shortest_paths
 from metrics.quasi_newton import Minimum, minimise
 from metrics.splines import CurveBasis, at_constant_speed
 
 # Points along the starting curve at which the metric is looked at for preconditioning.
 _PROBES = 5
+# How much longer than a line a curve of lower energy may be, because of the grid.
+_GRID_ERROR = 1e-3
 # Directions in which the metric is smaller than this share of its largest are not stretched any further.
 _FLATTEST = 1e-3
 
@@ -87,9 +89,10 @@ def geodesics(
 
     Args:
         decoders: one decoder, (..., n, d) -> (..., n, n_features), or a sequence of them (an ensemble).
-        z0: first points (..., pairs, d). Leading axes are those that the decoders, stacks of models, map along.
+        z0: first points (..., pairs, d), of the decoders' floating-point type. Leading axes are those that the
+            decoders, stacks of models, map along.
         z1: last points (..., pairs, d).
-        through: latent points on the data (..., n, d), such as the codes of the training rows; about 1,000 do.
+        through: latent points on the data (..., n, d), such as the codes of the training rows; some hundreds do.
         uncertainty_weight: lambda >= 0 in E + lambda integral V dt, V the members' variance summed over
             features. Does not depend on T. (The published sampled energy amounts to 2 T^2.)
         n_segments: segments T of a curve. The polygon's length is too short by O(1 / T^2): for a half circle and the
@@ -102,22 +105,18 @@ def geodesics(
         Lengths, energies and curves, each pair with its own convergence.
 
     Raises:
-        ValueError: z0 and z1 have different shapes or values that are not finite, or an option is out of range.
+        ValueError: shapes do not fit, there is no pair, a value is not finite, or an option is out of range.
     """
     z0, z1 = as_latent(z0), as_latent(z1)
-    _check(z0, z1, uncertainty_weight, tolerance)
+    _check(z0, z1, through, uncertainty_weight, tolerance)
     basis = CurveBasis(n_segments, n_pieces)
     energy = CurveEnergy(decoders, basis, z0, z1, uncertainty_weight)
-    steps = energy.images.step_lengths(straight_lines(z0, z1, basis.nodes))
-    place = at_constant_speed(steps.flatten(0, -2), energy.nodes)
-    straight = energy.z0[:, None] + place[..., None] * (energy.z1 - energy.z0)[:, None]
-    straight_length = energy.images.step_lengths(straight.unflatten(0, z0.shape[:-1])).sum(-1)
-    found = _solve(energy, straight, tolerance, max_iterations)
+    line = _Line.between(energy, z0, z1)
+    found = _solve(energy, line.start, tolerance, max_iterations)
     if through is not None:
-        through = as_latent(through).to(z0)
-        routes = shortest_paths(energy.images.step_lengths, through, z0, z1, energy.nodes)
-        found = _better(found, _solve(energy, routes.flatten(0, -3), tolerance, max_iterations))
-    return _result(energy, z0, z1, straight_length, found)
+        routes = shortest_paths(energy.images.step_lengths, as_latent(through).to(z0), z0, z1, energy.nodes)
+        found = _better(found, _solve(energy, energy.fit(routes.flatten(0, -3)), tolerance, max_iterations))
+    return _result(energy, z0, z1, line, found)
 
 
 def curve_lengths(decoders: Decoders, points: Tensor) -> Tensor:
@@ -148,16 +147,41 @@ def published_length(decoders: Decoders, points: Tensor, seed: int = 0) -> Tenso
     return images.jumps(points, drawn).sum(-1)
 
 
+class _Line(NamedTuple):
+    """The straight lines, as what is searched from and compared with.
+
+    Attributes:
+        start: coefficients to search from (c, K d): the line at constant speed, or as it is where that is lower.
+        length: of the lines (..., pairs). energy: at constant parameter speed (..., pairs).
+    """
+
+    start: Tensor
+    length: Tensor
+    energy: Tensor
+
+    @classmethod
+    def between(cls, energy: CurveEnergy, z0: Tensor, z1: Tensor) -> _Line:
+        pairs, lengths_of = z0.shape[:-1], energy.images.step_lengths
+        steps = lengths_of(straight_lines(z0, z1, energy.nodes))
+        place = at_constant_speed(steps.flatten(0, -2), energy.nodes)
+        constant = energy.z0[:, None] + place[..., None] * (energy.z1 - energy.z0)[:, None]
+        start = energy.fit(constant)
+        # A spline cannot follow where the speed jumps; it may then cost more than the line as it is.
+        fitted = lengths_of(energy.points(start).unflatten(0, pairs)).square().sum(-1).flatten()
+        start = torch.where((fitted < steps.square().sum(-1).flatten())[:, None], start, 0.0)
+        length = lengths_of(constant.unflatten(0, pairs)).sum(-1)
+        return cls(start, length, energy.basis.n_segments * steps.square().sum(-1))
+
+
 def _solve(energy: CurveEnergy, start: Tensor, tolerance: float, max_iterations: int) -> Minimum:
-    """Minimise from the curves through points (c, T + 1, d)."""
-    inverse = _inverse_metric(energy, start)
+    """Minimise from coefficients (c, K d)."""
+    d = energy.z0.shape[-1]
+    inverse = _inverse_metric(energy, energy.points(start))
 
     def inverse_hessian(gradient: Tensor, which: Tensor) -> Tensor:
-        by_function = gradient.unflatten(-1, (-1, start.shape[-1]))
-        return (by_function @ inverse[which] / 2).flatten(1)
+        return (gradient.unflatten(-1, (-1, d)) @ inverse[which] / 2).flatten(1)
 
-    coefficients = energy.basis.fit(start - energy.line(energy.nodes)).flatten(1)
-    return minimise(energy, coefficients, inverse_hessian, tolerance=tolerance, max_iterations=max_iterations)
+    return minimise(energy, start, inverse_hessian, tolerance=tolerance, max_iterations=max_iterations)
 
 
 def _inverse_metric(energy: CurveEnergy, curves: Tensor) -> Tensor:
@@ -169,6 +193,9 @@ def _inverse_metric(energy: CurveEnergy, curves: Tensor) -> Tensor:
     points = curves[:, at].reshape(*energy.lead, -1, d)
     with torch.no_grad():
         G = pullback_metric(energy.images.members, points).reshape(len(curves), n_probes, d, d).mean(1)
+    # Where the decoder gives no number, the curve's energy says so; its metric must not stop the others.
+    unknown = ~G.isfinite().all(-1).all(-1)
+    G = torch.where(unknown[:, None, None], torch.eye(d, dtype=G.dtype, device=G.device), G)
     eigenvalues, axes = torch.linalg.eigh(G)
     floor = (_FLATTEST * eigenvalues[:, -1:]).clamp_min(torch.finfo(G.dtype).tiny)
     return axes / torch.maximum(eigenvalues, floor).unsqueeze(-2) @ axes.transpose(-1, -2)
@@ -181,31 +208,41 @@ def _better(one: Minimum, other: Minimum) -> Minimum:
     return Minimum(*chosen)._replace(evaluations=one.evaluations + other.evaluations)
 
 
-def _result(energy: CurveEnergy, z0: Tensor, z1: Tensor, straight_length: Tensor, found: Minimum) -> Geodesics:
+def _result(energy: CurveEnergy, z0: Tensor, z1: Tensor, line: _Line, found: Minimum) -> Geodesics:
     pairs = z0.shape[:-1]
-    coefficients = found.x.unflatten(-1, (-1, z0.shape[-1])).unflatten(0, pairs)
-    steps = energy.images.step_lengths(straight_lines(z0, z1, energy.nodes) + energy.design @ coefficients)
-    length = steps.sum(-1)
+    steps = energy.images.step_lengths(energy.points(found.x).unflatten(0, pairs))
+    length, squared = steps.sum(-1), energy.basis.n_segments * steps.square().sum(-1)
+    converged, x = found.converged.reshape(pairs), found.x
     if not energy.uncertainty_weight:
-        # A curve of lower energy can be longer by no more than the grid's error.
-        length = torch.minimum(length, straight_length)
+        # Where the search ended in a longer curve than the line, the line is the better answer.
+        worse = length > line.length * (1 + _GRID_ERROR)
+        x = torch.where(worse.flatten()[:, None], 0.0, x)
+        squared, converged = torch.where(worse, line.energy, squared), converged & ~worse
+        length = torch.where(length > line.length, line.length, length)
     return Geodesics(
-        z0, z1, coefficients, energy.basis,
+        z0, z1, x.unflatten(-1, (-1, z0.shape[-1])).unflatten(0, pairs), energy.basis,
         length=length,
-        straight_length=straight_length,
-        energy=energy.basis.n_segments * steps.square().sum(-1),
-        converged=found.converged.reshape(pairs),
+        straight_length=line.length,
+        energy=squared,
+        converged=converged,
         optimality_gap=found.gap.reshape(pairs),
         evaluations=found.evaluations.reshape(pairs),
     )  # fmt: skip
 
 
-def _check(z0: Tensor, z1: Tensor, uncertainty_weight: float, tolerance: float) -> None:
-    if z0.shape != z1.shape or z0.ndim < 2:
-        raise ValueError(f"z0 and z1 must both have shape (..., pairs, d), got {tuple(z0.shape)} and {tuple(z1.shape)}")
+def _check(z0: Tensor, z1: Tensor, through: Tensor | None, uncertainty_weight: float, tolerance: float) -> None:
+    if z0.shape != z1.shape or z0.ndim < 2 or z0.numel() == 0:
+        raise ValueError(
+            f"z0 and z1 must both have shape (..., pairs, d) with a pair at least, got {tuple(z0.shape)} and "
+            f"{tuple(z1.shape)}"
+        )
+    if through is not None:
+        shape = tuple(as_latent(through).shape)
+        if shape[:-2] != z0.shape[:-2] or shape[-1] != z0.shape[-1] or shape[-2] < 2:
+            raise ValueError(f"through must have shape (..., n, d) with n > 1, got {shape} beside z0 {tuple(z0.shape)}")
     if not (z0.isfinite().all() and z1.isfinite().all()):
         raise ValueError("z0 or z1 has values that are not finite")
-    if not uncertainty_weight >= 0:
-        raise ValueError(f"uncertainty_weight = {uncertainty_weight} must be at least 0")
+    if not 0 <= uncertainty_weight < float("inf"):
+        raise ValueError(f"uncertainty_weight = {uncertainty_weight} must be finite and at least 0")
     if not tolerance > 0:
         raise ValueError(f"tolerance = {tolerance} must be positive")

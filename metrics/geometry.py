@@ -17,8 +17,9 @@ from torch.nn import functional
 from metrics.activations import SLOPES
 
 Decoder = Callable[[Tensor], Tensor]
+Decoders = Decoder | Sequence[Decoder] | nn.ModuleList
 
-# Jacobians are formed for so many output numbers at a time when no gradient is wanted: 32 MB in float64.
+# Jacobians are formed for so many numbers of the widest layer at a time when no gradient is wanted: 32 MB in float64.
 _CHUNK_ELEMENTS = 4_000_000
 
 
@@ -37,7 +38,7 @@ def jacobian(decoder: Decoder, z: Tensor) -> Tensor:
     return push_forward(decoder, z, basis)[1].transpose(-1, -2)
 
 
-def pullback_metric(decoder: Decoder | Sequence[Decoder], z: Tensor) -> Tensor:
+def pullback_metric(decoder: Decoders, z: Tensor) -> Tensor:
     """The metric G = J^T J that a decoder pulls back to the latent space.
 
     For an ensemble (a sequence of decoders) the mean of its members' metrics. Without gradients the points
@@ -51,13 +52,15 @@ def pullback_metric(decoder: Decoder | Sequence[Decoder], z: Tensor) -> Tensor:
         (..., n, d, d), symmetric and positive semi-definite, in squared data units per squared latent unit.
     """
     z = as_latent(z)
-    if isinstance(decoder, Sequence):
-        return torch.stack([pullback_metric(member, z) for member in decoder]).mean(0)
-    metric_at = _metric_function(decoder, z)
+    members = members_of(decoder)
+    if len(members) > 1:
+        return torch.stack([pullback_metric(member, z) for member in members]).mean(0)
+    if z.numel() == 0:
+        return z.new_zeros(*z.shape, z.shape[-1])
+    metric_at = _metric_function(members[0], z)
     if torch.is_grad_enabled():
         return metric_at(z)
-    probe = decoder(z[..., :1, :])
-    rows = max(1, _CHUNK_ELEMENTS // (probe.numel() * z.shape[-1]))
+    rows = max(1, _CHUNK_ELEMENTS // (widest_layer(members[0], z[..., :1, :]) * z.shape[-1]))
     # Filled in place: small results kept between large temporary ones would fragment the heap.
     G = z.new_empty(*z.shape, z.shape[-1])
     for part, into in zip(z.split(rows, dim=-2), G.split(rows, dim=-3), strict=True):
@@ -84,7 +87,7 @@ def push_forward(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor,
     if linear_part is not None:
         return decoder(z), linear_part(tangents)
     slope_of = SLOPES.get(type(decoder))
-    if slope_of is not None:
+    if slope_of is not None and not has_hooks(decoder):
         value, slope = slope_of(decoder, z)
         return value, tangents * slope.unsqueeze(-2)
     return _push_forward_by_autodiff(decoder, z, tangents)
@@ -133,7 +136,7 @@ def linear_part_of(layer: Decoder) -> Callable[[Tensor], Tensor] | None:
     """
     if forwards_as(layer, nn.Linear):
         return lambda tangents: functional.linear(tangents, cast("nn.Linear", layer).weight)
-    if isinstance(layer, nn.Module) and (layer._forward_hooks or layer._forward_pre_hooks):
+    if has_hooks(layer):
         return None
     own: Callable[[Tensor], Tensor] | None = getattr(layer, "linear_part", None)
     return own
@@ -143,7 +146,43 @@ def forwards_as(decoder: Decoder, known: type[nn.Module]) -> bool:
     """Whether a module computes what the known class does: a subclass may not, nor one with hooks."""
     if not isinstance(decoder, known) or type(decoder).forward is not known.forward:
         return False
-    return not decoder._forward_hooks and not decoder._forward_pre_hooks
+    return not has_hooks(decoder)
+
+
+def members_of(decoders: Decoders) -> list[Decoder]:
+    """The decoders of an ensemble as a list; a single decoder is an ensemble of one.
+
+    Raises:
+        ValueError: there are none.
+    """
+    several = isinstance(decoders, nn.ModuleList) or (isinstance(decoders, Sequence) and not callable(decoders))
+    members: list[Any] = list(cast("Sequence[Decoder]", decoders)) if several else [decoders]
+    if not members:
+        raise ValueError("decoders is empty; at least one is needed")
+    return members
+
+
+def widest_layer(decoder: Decoder, z: Tensor) -> int:
+    """Numbers in the largest output of a decoder's layers for the latent points z (..., 1, d), of all leading axes."""
+    widths: list[int] = []
+
+    def note(layer: nn.Module, inputs: Any, output: Any) -> None:
+        widths.append(output.numel() if isinstance(output, Tensor) else 0)
+
+    layers = list(decoder.modules()) if isinstance(decoder, nn.Module) else []
+    handles = [layer.register_forward_hook(note) for layer in layers]
+    try:
+        with torch.no_grad():
+            widths.append(decoder(z).numel())
+    finally:
+        for handle in handles:
+            handle.remove()
+    return max(widths)
+
+
+def has_hooks(layer: Any) -> bool:
+    """Whether more happens to a layer's input or output than its own forward pass."""
+    return isinstance(layer, nn.Module) and bool(layer._forward_hooks or layer._forward_pre_hooks)
 
 
 class AffineTail(NamedTuple):

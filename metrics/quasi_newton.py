@@ -45,8 +45,8 @@ def minimise(
 ) -> Minimum:
     """Minimise c independent functions of n variables, all at once.
 
-    Each problem has its own history, step length and end: one that has converged, or cannot be decreased further,
-    is frozen and evaluated no more. Values are taken to be non-negative, zero being a minimum.
+    Each problem has its own history, step length and end: one that has converged, cannot be decreased further or has
+    no finite value is frozen and evaluated no more. Values are taken to be non-negative, zero being a minimum.
 
     Args:
         objective: values and gradients of some of the problems.
@@ -80,8 +80,9 @@ class _Minimiser:
         for iteration in range(max_iterations + 1):
             direction, slope = self._directions()
             value = self.value[self.active]
-            gap = torch.where(value > 0, -slope / 2 / value, torch.zeros_like(value))
+            gap = torch.where(value == 0, torch.zeros_like(value), -slope / 2 / value)
             self.gap[self.active] = gap
+            # Where the value is not a number there is nothing to go on with, and nothing has converged.
             going_on = gap > tolerance
             self.active = self.active[going_on]
             if not len(self.active) or iteration == max_iterations:

@@ -109,9 +109,14 @@ def bootstrap_interval(statistic: Callable[[Array], float], lengths: Array, seed
         statistic: maps (models, pairs) to a number.
         lengths: (models, pairs), at least 2 models. More leading axes are carried along: (kinds, models, pairs).
         seed: of the draws.
+
+    Raises:
+        ValueError: there is one model only, or no pair.
     """
     lengths = np.asarray(lengths, dtype=np.float64)
     n_models, n_pairs = lengths.shape[-2:]
+    if n_models < 2 or n_pairs < 1:
+        raise ValueError(f"lengths must be (models, pairs) with at least 2 models and 1 pairs, got {lengths.shape}")
     rng = np.random.default_rng(seed)
     values: list[float] = []
     while len(values) < N_RESAMPLES:

@@ -173,7 +173,7 @@ class View:
         through = self.latent.new_tensor(self.Z_train[stops])
         return geodesics(self.decoders, self.latent[i], self.latent[j], through=through)
 
-    @property
+    @cached_property
     def published_lengths(self) -> Array:
         """`metrics.geodesics.published_length` of the geodesics, at 256 segments as published."""
         import torch

@@ -138,7 +138,7 @@ def _compiled(function: Callable[[Inputs], Tensor]) -> Form:
     """A form without derivatives of its own, compiled as a whole."""
 
     def prepare(at: Inputs) -> Call:
-        compiled = torch.compile(lambda: function(at), dynamic=False)
+        compiled = _compile(lambda: function(at))
 
         def call() -> Result:
             with torch.no_grad():
@@ -149,13 +149,21 @@ def _compiled(function: Callable[[Inputs], Tensor]) -> Form:
     return prepare
 
 
+def _compile(function: Any) -> Any:
+    """A function compiled anew; it may not fall back to being run as it is."""
+    # What earlier cases compiled counts against a limit, past which torch silently stops compiling.
+    torch._dynamo.reset()
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
+    return torch.compile(function, dynamic=False)
+
+
 def _compiled_vjp(at: Inputs) -> Call:
-    decoder = torch.compile(at.decoder, dynamic=False)
+    decoder = _compile(at.decoder)
     return _called(lambda inputs: pull_back(decoder, inputs.z, inputs.u))(at)
 
 
 def _compiled_distortion(at: Inputs) -> Call:
-    loss = torch.compile(lambda z: relaxed_distortion(at.decoder, z, at.exact_or_probed), dynamic=False)
+    loss = _compile(lambda z: relaxed_distortion(at.decoder, z, at.exact_or_probed))
     return _called(lambda inputs: _step(inputs, loss(inputs.z)), gradients=True)(at)
 
 
@@ -166,7 +174,7 @@ def _energy(at: Inputs) -> Call:
 
 def _compiled_energy(at: Inputs) -> Call:
     curves = _curve_energy(at)
-    curves.images.groups = [(torch.compile(group, dynamic=False), share) for group, share in curves.images.groups]
+    curves.images.groups = [(_compile(group), share) for group, share in curves.images.groups]
     return lambda: curves.of_points(at.curves)
 
 

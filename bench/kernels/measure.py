@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,13 +23,16 @@ TOLERANCE = 1e-3
 
 @contextmanager
 def precision(name: str) -> Iterator[None]:
-    """Matrix products in full single precision, or in TF32 where that is asked for."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
+    """Matrix products and convolutions in full single precision, or in TF32 where that is asked for."""
+    switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
     try:
+        for switch in switches:
+            switch.allow_tf32 = name == "tf32"
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        for switch, allowed in zip(switches, before, strict=True):
+            switch.allow_tf32 = allowed
 
 
 def error(case: Case, at: Inputs) -> float | None:

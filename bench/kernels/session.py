@@ -60,7 +60,6 @@ class Session:
     def __init__(self, cases: Sequence[Case], device: str, report: Report) -> None:
         self.cases, self.device, self.report = cases, device, report
         self.rows: list[Row] = []
-        self.ceiling = 0.0
         self._bytes_of_a_point: dict[tuple[str, ...], float] = {}
 
     def pytest_generate_tests(self, metafunc: Any) -> None:

@@ -77,14 +77,14 @@ def test_the_grid_covers_decoders_batches_and_dimensions_and_cuda_has_more():
     assert all(case.precision == "float32" for case in cuda if case.kernel == "geodesic energy and gradient")
 
 
-def timed(monkeypatch, chosen):
+def timed(chosen):
     seen = []
     return session.run(chosen, "cpu", 0.01, seen.append), seen
 
 
-def test_rows_come_in_order_with_all_that_was_measured(monkeypatch):
+def test_rows_come_in_order_with_all_that_was_measured():
     chosen = [Case("jvp", "mlp-256x4", 30, 2, form) for form in (PUBLISHED, OURS)]
-    rows, seen = timed(monkeypatch, chosen)
+    rows, seen = timed(chosen)
     assert rows == seen and [row["form"] for row in rows] == [PUBLISHED, OURS]
     for row in rows:
         assert row["status"] == "ok" and row["rounds"] >= 5 and row["seconds"] > 0 and row["error"] < TOLERANCE
@@ -97,14 +97,14 @@ def test_a_form_that_fails_or_is_wrong_is_a_row_and_the_others_are_timed(monkeyp
 
     forms = {**KERNELS["jvp"].forms, "broken": broken, "wrong": lambda at: lambda: (at.u,)}
     monkeypatch.setitem(KERNELS, "jvp", replace(KERNELS["jvp"], forms=forms))
-    rows, _ = timed(monkeypatch, [Case("jvp", "mlp-256x4", 30, 2, form) for form in ("broken", "wrong", OURS)])
+    rows, _ = timed([Case("jvp", "mlp-256x4", 30, 2, form) for form in ("broken", "wrong", OURS)])
     assert [row["status"] for row in rows] == ["failed", "wrong", "ok"]
     assert rows[0]["reason"] == "RuntimeError: no such instruction" and "double precision" in rows[1]["reason"]
 
 
 def test_what_would_not_fit_in_memory_is_skipped_with_what_it_needs(monkeypatch):
     monkeypatch.setattr(session, "MEMORY_SHARE", 1e-6)
-    rows, _ = timed(monkeypatch, [Case("jvp", "mlp-256x4", batch, 2, OURS) for batch in (20, 2_000)])
+    rows, _ = timed([Case("jvp", "mlp-256x4", batch, 2, OURS) for batch in (20, 2_000)])
     assert [row["status"] for row in rows] == ["ok", "skipped"]
     assert "GB" in rows[1]["reason"]
 
@@ -166,10 +166,23 @@ sys.meta_path.insert(0, Absent())
 """
 
 
-def test_geometry_and_kernels_need_no_more_than_torch_numpy_and_scikit_learn(tmp_path):
-    """As on a machine with an accelerator that has none of the application's libraries."""
+def test_geometry_needs_no_more_than_torch_numpy_scipy_and_scikit_learn(tmp_path):
+    more = '"numba", "pandas", "matplotlib", "rich", "typer", "psutil", "pytest", "safetensors", "pyarrow", '
+    program = BARE.replace('{"mlflow"', "{" + more + '"mlflow"') + (
+        "import torch\nfrom metrics.geodesics import geodesics\n"
+        "import metrics.stability, metrics.distortion, metrics.taylor\n"
+        "decoder = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, 9))\n"
+        "assert geodesics(decoder, *torch.randn(2, 3, 2), through=torch.randn(40, 2)).length.isfinite().all()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_kernels_are_timed_where_the_application_has_none_of_its_libraries(tmp_path):
+    """As on a machine with an accelerator."""
     program = BARE + (
-        "import metrics.geodesics, metrics.stability, metrics.distortion, metrics.taylor\n"
         "from pathlib import Path\nfrom rich.console import Console\nfrom bench.kernels.command import time_kernels\n"
         "assert time_kernels('cpu', Path('out'), ['jvp'], 0.01, Console(), quick=True, quiet=True) == 0\n"
     )

@@ -167,6 +167,13 @@ def test_seeds_that_failed_are_left_out_and_counted(bench, foreign, tmp_path):
     assert (over_seeds(frame_of(tmp_path / "out"))["n_seeds"] == 3).all()
 
 
+def test_where_every_seed_failed_the_metric_is_seen_to_fail_too(bench, foreign, tmp_path):
+    foreign("Fragile", seeds=[1])
+    assert bench("run", "--out", "out").returncode == 1
+    (row,) = over_seeds(frame_of(tmp_path / "out")).to_dict("records")
+    assert row["status"] == "failed" and "this seed never works" in row["reason"] and row["n_seeds"] == 1
+
+
 def test_where_the_distances_cannot_be_had_the_models_scores_stand(bench, foreign, tmp_path):
     foreign("Plain")
     code = METHODS.replace("torch.nn.Linear(2, 3, bias=False)", "Dying()")

@@ -8,7 +8,8 @@ from torch import nn
 
 from methods.convolutions import TransposedConvolution
 from methods.networks import stacked_mlp
-from metrics.ensembles import members_of, shortened, stacked, together
+from metrics.ensembles import shortened, stacked, together
+from metrics.geometry import members_of
 
 
 def draw(*shape, seed=0):
@@ -105,10 +106,10 @@ def test_members_that_differ_in_more_than_their_parameters_are_not_taken_for_one
     class Scaled(nn.Module):
         def __init__(self, by):
             super().__init__()
-            self.by, self.shift = by, nn.Parameter(torch.zeros(2).double())
+            self._by, self.shift = by, nn.Parameter(torch.zeros(2).double())
 
         def forward(self, z):
-            return self.by * z + self.shift
+            return self._by * z + self.shift
 
     z = draw(4, 2)
     torch.testing.assert_close(together([Scaled(1.0), Scaled(3.0)])(z), torch.stack([z, 3 * z]))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from methods.networks import stacked_mlp
-from metrics.curve_energy import CurveEnergy
+from metrics.curve_energy import CurveEnergy, straight_lines
 from metrics.ensembles import stacked
 from metrics.geodesics import curve_lengths, geodesics, published_length
 from metrics.splines import CurveBasis
@@ -141,13 +141,50 @@ def test_twice_as_many_segments_change_the_length_by_less_than_a_percent(ensembl
     assert (finer >= found.length * (1 - 1e-12)).all()
 
 
+def assert_not_longer_on_a_fine_grid(decoder, found, tolerance):
+    """The curves themselves, not what is reported of them."""
+    t = torch.linspace(0, 1, 10_001).double()
+    straight = curve_lengths(decoder, straight_lines(found.z0, found.z1, t))
+    assert (curve_lengths(decoder, found.curve(t)) <= straight * (1 + tolerance)).all()
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), scale=st.floats(0.2, 4.0), d=st.integers(1, 4))
 def test_they_are_never_longer_than_the_straight_line(seed, scale, d):
     decoder = network(seed, (d, 12, 20), scale)
-    found = geodesics(decoder, 2 * draw(4, d, seed=seed), 2 * draw(4, d, seed=seed + 1), n_segments=32)
-    assert (found.length <= found.straight_length * (1 + 1e-9)).all()
-    assert (found.length.square() <= found.energy * (1 + 1e-9)).all()
+    z0, z1 = 2 * draw(4, d, seed=seed), 2 * draw(4, d, seed=seed + 1)
+    found = geodesics(decoder, z0, z1, n_segments=32)
+    assert (found.length <= found.straight_length).all()
+    assert_not_longer_on_a_fine_grid(decoder, found, 5e-3)
+    nodes, line = found.curve(found.basis.nodes), straight_lines(z0, z1, found.basis.nodes)
+    energies = [32 * decoder(points).diff(dim=1).square().sum((1, 2)) for points in (nodes, line)]
+    assert (energies[0] <= energies[1] * (1 + 1e-9)).all()
+    torch.testing.assert_close(energies[0], found.energy)
+
+
+@pytest.mark.parametrize(("height", "width"), [(30.0, 0.003), (100.0, 0.01), (10.0, 0.01), (3.0, 0.3)])
+def test_they_are_not_longer_where_the_decoder_all_but_jumps(height, width):
+    def cliff(z):
+        return torch.cat([z, height * torch.sigmoid(z[..., :1] / width)], dim=-1)
+
+    z0, z1 = torch.tensor([[-1.0, 0.2], [-0.7, -1.0]]).double(), torch.tensor([[1.1, -0.3], [0.4, 1.0]]).double()
+    found = geodesics(cliff, z0, z1)
+    assert (found.length <= found.straight_length).all()
+    assert_not_longer_on_a_fine_grid(cliff, found, 2e-2)
+
+
+@pytest.mark.parametrize("d", [2, 4])
+def test_a_pair_where_the_decoder_gives_no_number_ends_alone_and_unconverged(d):
+    def broken(z):
+        return torch.where(z[..., :1] > 5, torch.nan, torch.cat([z, z.square()], dim=-1))
+
+    z0, z1 = draw(3, d), draw(3, d, seed=1)
+    z1[1, 0] = 9.0
+    found = geodesics(broken, z0, z1)
+    assert found.length.isnan().tolist() == [False, True, False]
+    assert found.converged.tolist() == [True, False, True]
+    alone = geodesics(broken, z0[[0, 2]], z1[[0, 2]])
+    torch.testing.assert_close(found.length[[0, 2]], alone.length, rtol=1e-6, atol=0)
 
 
 def test_they_run_at_constant_speed(ensemble, pairs):
@@ -203,7 +240,7 @@ def test_a_batch_is_its_pairs_one_by_one(ensemble, pairs):
 
 def test_small_chunks_change_nothing(ensemble, pairs, monkeypatch):
     found = geodesics(ensemble, *pairs)
-    monkeypatch.setattr("metrics.curve_energy._OUTPUTS_AT_ONCE", {"cpu": 1})
+    monkeypatch.setattr("metrics.curve_energy._NUMBERS_AT_ONCE", {"cpu": 1})
     torch.testing.assert_close(geodesics(ensemble, *pairs).length, found.length, rtol=1e-6, atol=0)
 
 
@@ -304,6 +341,16 @@ def test_paths_over_the_graph_find_the_way_that_the_straight_line_misses():
     assert routed.curve(torch.linspace(0, 1, 65))[0, :, 1].max() > 2
 
 
+def test_a_path_over_the_graph_depends_on_no_other_pair():
+    """One point off the data to twenty others: its copies are no stops for each other."""
+    points = circle(200)
+    z0, z1 = (1.3 * points[:1]).repeat(20, 1), points[50:150:5]
+    options = {"uncertainty_weight": 200.0, "through": points}
+    together = geodesics(RING, z0, z1, **options)
+    alone = torch.cat([geodesics(RING, a[None], b[None], **options).length for a, b in zip(z0, z1, strict=True)])
+    torch.testing.assert_close(together.length, alone, rtol=1e-6, atol=0)
+
+
 def test_points_that_the_graph_does_not_connect_are_joined_straight():
     far = torch.tensor([100.0, 0.0]).double()
     through = torch.cat([0.1 * draw(30, 2), 0.1 * draw(30, 2, seed=1) + far])
@@ -355,6 +402,10 @@ def test_the_published_length_is_repeated_by_its_seed(ensemble, pairs):
         ((draw(2), draw(2)), {}, r"shape \(..., pairs, d\)"),
         ((draw(3, 2) * torch.nan, draw(3, 2)), {}, "not finite"),
         ((draw(3, 2), draw(3, 2)), {"uncertainty_weight": -1.0}, "uncertainty_weight = -1.0"),
+        ((draw(3, 2), draw(3, 2)), {"uncertainty_weight": float("inf")}, "uncertainty_weight = inf"),
+        ((draw(0, 2), draw(0, 2)), {}, "a pair at least"),
+        ((draw(3, 2), draw(3, 2)), {"through": draw(9, 3)}, r"through must have shape .* got \(9, 3\)"),
+        ((draw(4, 3, 2), draw(4, 3, 2)), {"through": draw(9, 2)}, "through must have shape"),
         ((draw(3, 2), draw(3, 2)), {"tolerance": 0.0}, "tolerance = 0.0"),
         ((draw(3, 2), draw(3, 2)), {"n_segments": 5}, "n_segments = 5"),
     ],

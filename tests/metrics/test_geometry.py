@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from metrics.geometry import jacobian, pull_back, pullback_metric, push_forward
+from metrics.geometry import jacobian, pull_back, pullback_metric, push_forward, widest_layer
 
 torch_double = torch.float64
 ACTIVATIONS = [
@@ -152,3 +152,30 @@ def test_pushing_forward_is_adjoint_to_pulling_back():
     v, u = torch.sin(torch.arange(10).double()).reshape(5, 2), torch.cos(torch.arange(300).double()).reshape(5, 60)
     forward = (push_forward(decoder, z, v[:, None])[1][:, 0] * u).sum()
     torch.testing.assert_close(forward, (v * pull_back(decoder, z, u)).sum())
+
+
+def test_an_activation_with_a_hook_is_differentiated_as_it_is_run():
+    activation = nn.Tanh()
+    activation.register_forward_hook(lambda layer, inputs, output: 2 * output)
+    decoder = nn.Sequential(nn.Linear(2, 5).double(), activation)
+    z = torch.linspace(-1, 1, 10).double().reshape(5, 2)
+    expected = torch.func.vmap(torch.func.jacrev(lambda point: 2 * torch.tanh(decoder[0](point))))(z)
+    torch.testing.assert_close(jacobian(decoder, z), expected)
+
+
+def test_ensembles_may_be_lists_or_module_lists():
+    members = [wide_decoder(), wide_decoder()]
+    z = torch.linspace(-1, 1, 10).double().reshape(5, 2)
+    torch.testing.assert_close(pullback_metric(nn.ModuleList(members), z), pullback_metric(members, z))
+
+
+def test_no_points_have_no_metric():
+    with torch.no_grad():
+        assert pullback_metric(wide_decoder(), torch.zeros(0, 2).double()).shape == (0, 2, 2)
+
+
+def test_memory_is_bounded_by_the_widest_layer_not_by_the_output():
+    decoder = nn.Sequential(nn.Linear(2, 300), nn.Tanh(), nn.Linear(300, 3))
+    assert widest_layer(decoder, torch.zeros(1, 2)) == 300
+    assert widest_layer(lambda z: z.repeat(1, 7), torch.zeros(1, 2)) == 14
+    assert not any(layer._forward_hooks for layer in decoder.modules())

@@ -92,6 +92,11 @@ def test_the_interval_is_the_same_for_the_same_seed():
     assert first != bootstrap_interval(icc, LENGTHS, seed=4)
 
 
+def test_one_model_has_no_interval():
+    with pytest.raises(ValueError, match="at least 2 models"):
+        bootstrap_interval(np.mean, np.ones((1, 5)))
+
+
 @pytest.mark.parametrize("function", [coefficient_of_variation, icc, seed_spearman])
 @pytest.mark.parametrize("lengths", [np.ones((1, 5)), np.ones(5), np.ones((2, 3, 4))])
 def test_one_model_or_another_shape_is_refused(function, lengths):
