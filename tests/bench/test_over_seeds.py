@@ -176,7 +176,7 @@ def test_where_every_seed_failed_the_metric_is_seen_to_fail_too(bench, foreign, 
 
 def test_where_the_distances_cannot_be_had_the_models_scores_stand(bench, foreign, tmp_path):
     foreign("Plain")
-    code = METHODS.replace("torch.nn.Linear(2, 3, bias=False)", "Dying()")
+    code = METHODS.replace("torch.nn.Linear(2, 3, bias=False)", "Dying(self.random_state)")
     (tmp_path / "mine.py").write_text(code + DYING)
     done = bench("run", "--out", "out")
     assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
@@ -191,11 +191,14 @@ def test_where_the_distances_cannot_be_had_the_models_scores_stand(bench, foreig
 DYING = """
 
 class Dying(torch.nn.Linear):
-    def __init__(self):
+    """Lives in training and as a picture, that of the first seed; not in evaluation."""
+
+    def __init__(self, seed):
         super().__init__(2, 3, bias=False)
+        self.seed = seed
 
     def forward(self, z):
-        if z.dtype == torch.float64:
+        if self.seed == 1 and z.dtype == torch.float64:
             import ctypes
 
             ctypes.string_at(0)
