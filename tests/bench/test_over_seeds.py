@@ -188,7 +188,7 @@ def test_where_the_distances_cannot_be_had_the_models_scores_stand(bench, foreig
     assert "3 ok" in status and "3 seeds" in status
 
 
-DYING = """
+DYING = '''
 
 class Dying(torch.nn.Linear):
     """Lives in training and as a picture, that of the first seed; not in evaluation."""
@@ -203,7 +203,7 @@ class Dying(torch.nn.Linear):
 
             ctypes.string_at(0)
         return super().forward(z)
-"""
+'''
 
 
 def test_a_groups_id_depends_on_its_seeds_and_not_on_their_order():
