@@ -35,6 +35,20 @@ def test_compiled_forms_give_the_same(kernel):
     assert error(Case(kernel, "mlp-256x4", 70, 2, COMPILED), draw("mlp-256x4", 70, 2, "cpu")) < TOLERANCE
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of itself
+def test_forms_called_compiled_are_compiled_however_many_there_are(monkeypatch):
+    """Past a number of compilations torch silently runs a function as it is."""
+    from torch._dynamo.testing import CompileCounter
+
+    compile_with = torch.compile
+    for batch in range(20, 32):
+        graphs = CompileCounter()
+        monkeypatch.setattr(torch, "compile", lambda f, dynamic, b=graphs: compile_with(f, backend=b, dynamic=dynamic))
+        call = KERNELS["jacobian"].forms[COMPILED](draw("mlp-256x4", batch, 2, "cpu"))
+        call()
+        assert graphs.frame_count == 1
+
+
 def test_the_distortion_step_is_the_gradient_of_the_distortion():
     """Against finite differences in one weight, in double precision."""
     from metrics.distortion import relaxed_distortion
