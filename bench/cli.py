@@ -227,7 +227,11 @@ def kernels(
     """
     from bench.kernels.command import time_kernels
 
-    failed = time_kernels(device.value, out, only or (), seconds, _console(), quick=quick, quiet=quiet)
+    try:
+        failed = time_kernels(device.value, out, only or (), seconds, _console(), quick=quick, quiet=quiet)
+    except KeyboardInterrupt:
+        sys.stderr.write("bench: interrupted; what had been timed is written\n")
+        raise typer.Exit(INTERRUPTED) from None
     _exit(FAILED if failed else 0)
 
 

@@ -27,6 +27,7 @@ def time_kernels(
     """Time what is asked for and write it; how many cases failed or gave wrong values.
 
     Raises:
+        KeyboardInterrupt: it was interrupted; what had been timed by then is written.
         BadInputError: a kernel is unknown, the device is not there, or pytest-benchmark is not installed.
     """
     import torch
@@ -50,6 +51,8 @@ def time_kernels(
         rows = session.run(planned, chosen, seconds, lambda row: display.step(_line(row)))
     for file in results.write(out, rows, ceiling, chosen, torch.get_num_threads()):
         console.print(str(file), highlight=False, soft_wrap=True)
+    if len(rows) < len(planned):
+        raise KeyboardInterrupt
     return sum(row["status"] in ("wrong", "failed") for row in rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -159,6 +160,21 @@ def test_the_command_writes_frame_report_plot_and_mlflow_run(bench, tmp_path):
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {
         "kernels.parquet", "kernels.md", "kernels.png"
     }  # fmt: skip
+
+
+def test_an_interrupt_keeps_what_had_been_timed(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "bench", "kernels", "--quick", "--seconds", "0.5", "--out", "out"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    timed = 0
+    while timed < 3:
+        timed += process.stdout.readline().startswith("✓")
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in error and "Traceback" not in error
+    assert 3 <= len(pd.read_parquet(tmp_path / "out" / "kernels.parquet")) < 40
 
 
 def test_an_unknown_kernel_is_named_with_the_nearest(bench):
