@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from methods.streams import Streams, stream_seed
 
 DEFAULT_STEPS = 4_000
+# Parameters that are stepped at a time.
+_AT_ONCE = 1 << 16
 
 Terms = Mapping[str, Tensor]
 OnEpoch = Callable[[int, int, Mapping[str, float], Tensor], bool]
@@ -114,10 +116,10 @@ class FlatParameters:
     def load(self, row: Tensor) -> None:
         self.values.copy_(row)
 
-    def gradients(self, loss: Tensor) -> Tensor:
-        """Gradient (S, P) of a loss that is a sum over models."""
+    def gradients(self, loss: Tensor) -> list[Tensor]:
+        """Gradients (S, size) of a loss that is a sum over models, for the parameters one after the other."""
         found = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
-        return torch.cat([gradient.reshape(len(gradient), -1) for gradient in found], dim=1)
+        return [gradient.reshape(len(gradient), -1) for gradient in found]
 
     def _bind(self) -> None:
         size, start = len(self.values), 0
@@ -146,16 +148,33 @@ class Adam:
         self.first, self.second = self.first[positions], self.second[positions]
 
     @torch.no_grad()
-    def step(self, gradients: Tensor, rate_factor: float = 1.0) -> None:
+    def step(self, gradients: Sequence[Tensor], rate_factor: float = 1.0) -> None:
+        """One step along the gradients (S, size) of the parameters, in their order."""
         self.steps += 1
-        if self.clip_norm is not None:
-            norms = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
-            gradients.mul_((self.clip_norm / norms.clamp_min(1e-12)).clamp_max(1.0))
-        self.first.lerp_(gradients, 0.1)
-        self.second.mul_(0.999).addcmul_(gradients, gradients, value=0.001)
+        clip = self._clip(gradients)
         rate = rate_factor * self.learning_rate / (1 - 0.9**self.steps)
-        deviation = self.second.sqrt().div_(math.sqrt(1 - 0.999**self.steps)).add_(1e-8)
-        self.parameters.values.addcdiv_(self.first * -rate, deviation)
+        start = 0
+        for whole in gradients:
+            # A part at a time, so that what is computed of it stays in the cache.
+            for gradient in whole.split(max(1, _AT_ONCE // len(whole)), dim=1):
+                part = slice(start, start + gradient.shape[1])
+                self._move(part, gradient if clip is None else gradient * clip, rate)
+                start = part.stop
+
+    def _clip(self, gradients: Sequence[Tensor]) -> Tensor | None:
+        """What to multiply each model's gradients by (S, 1)."""
+        if self.clip_norm is None:
+            return None
+        norms = torch.stack([torch.linalg.vector_norm(gradient, dim=1) for gradient in gradients], dim=1)
+        whole = torch.linalg.vector_norm(norms, dim=1, keepdim=True)
+        return (self.clip_norm / whole.clamp_min(1e-12)).clamp_max(1.0)
+
+    def _move(self, part: slice, gradient: Tensor, rate: Tensor) -> None:
+        first, second = self.first[:, part], self.second[:, part]
+        first.lerp_(gradient, 0.1)
+        second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        deviation = second.sqrt().div_(math.sqrt(1 - 0.999**self.steps)).add_(1e-8)
+        self.parameters.values[:, part].addcdiv_(first * -rate, deviation)
 
 
 def train(
