@@ -13,7 +13,8 @@ from metrics.splines import CurveBasis
 
 # So many numbers of the widest layer are computed at a time. On a CPU they shall stay near its caches; a GPU shall
 # be filled.
-_NUMBERS_AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 26}
+_NUMBERS_AT_ONCE = {"cpu": 1 << 20}
+_NUMBERS_AT_ONCE_ELSEWHERE = 1 << 26
 
 
 class CurveEnergy:
@@ -118,7 +119,8 @@ class Images:
         self.groups = [(together(group), 1 / len(members)) for group in groups]
         self.members = members
         of_a_point = max(widest_layer(member, z) for member in members) // z.shape[:-1].numel()
-        self.at_once = max(1, _NUMBERS_AT_ONCE[z.device.type] // (of_a_point * len(groups[0])))
+        numbers = _NUMBERS_AT_ONCE.get(z.device.type, _NUMBERS_AT_ONCE_ELSEWHERE)
+        self.at_once = max(1, numbers // (of_a_point * len(groups[0])))
 
     def step_lengths(self, points: Tensor) -> Tensor:
         """Expected-metric lengths of the segments of polygons (..., curves, n + 1, d) -> (..., curves, n)."""
