@@ -28,7 +28,8 @@ def time_kernels(
 
     Raises:
         KeyboardInterrupt: it was interrupted; what had been timed by then is written.
-        BadInputError: a kernel is unknown, the device is not there, or pytest-benchmark is not installed.
+        BadInputError: a kernel is unknown, the device is not there, the folder cannot be written, or pytest-benchmark
+            is not installed.
     """
     import torch
 
@@ -43,6 +44,10 @@ def time_kernels(
         from bench.kernels import results, session
     except ModuleNotFoundError as error:
         raise BadInputError(f"bench kernels needs {error.name}; pip install pytest-benchmark") from error
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"--out {out}: cannot be written to: {error.strerror}") from error
     planned = cases(chosen, quick=quick, kernels=only)
     with Display(console, quiet=quiet, unit="kernels") as display:
         display.expect(len(planned))

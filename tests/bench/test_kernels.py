@@ -177,6 +177,12 @@ def test_an_interrupt_keeps_what_had_been_timed(tmp_path):
     assert 3 <= len(pd.read_parquet(tmp_path / "out" / "kernels.parquet")) < 40
 
 
+def test_a_folder_that_cannot_be_made_is_said_before_anything_is_timed(bench, tmp_path):
+    (tmp_path / "taken").write_text("")
+    done = bench("kernels", "--quick", "--out", "taken/here")
+    assert done.returncode == 2 and "taken/here" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_an_unknown_kernel_is_named_with_the_nearest(bench):
     done = bench("kernels", "-k", "jacobean")
     assert done.returncode == 2 and "jacobian" in done.stderr and "Traceback" not in done.stderr
