@@ -40,9 +40,9 @@ class CurveEnergy:
         # The uncertainty is of the images themselves, the energy only of their distances.
         self.images = Images(decoders, z0[..., :1, :], only_distances=uncertainty_weight == 0)
 
-    def points(self, coefficients: Tensor) -> Tensor:
-        """The nodes (c, T + 1, d) of all curves with coefficients (c, K d)."""
-        line = straight_lines(self.z0, self.z1, self.nodes)
+    def points(self, coefficients: Tensor, which: Tensor | slice = slice(None)) -> Tensor:
+        """The nodes (a, T + 1, d) of the curves `which`, all by default, with coefficients (a, K d)."""
+        line = straight_lines(self.z0[which], self.z1[which], self.nodes)
         return line + self.design @ coefficients.unflatten(-1, (-1, self.z0.shape[-1]))
 
     def fit(self, points: Tensor) -> Tensor:
@@ -51,12 +51,9 @@ class CurveEnergy:
 
     def __call__(self, coefficients: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         """Energies of the curves `which` (a,) with coefficients (a, K d), and their gradients (a, K d)."""
-        d = self.z0.shape[-1]
         values, gradients = torch.empty_like(coefficients[:, 0]), torch.empty_like(coefficients)
         for at, real in self._blocks(which):
-            line = straight_lines(self.z0[which[at]], self.z1[which[at]], self.nodes)
-            points = line + self.design @ coefficients[at].unflatten(-1, (-1, d))
-            value, gradient = self.of_points(points)
+            value, gradient = self.of_points(self.points(coefficients[at], which[at]))
             values[at[real]] = value[real]
             gradients[at[real]] = (self.design.T @ gradient).flatten(1)[real]
         return values, gradients

@@ -65,7 +65,7 @@ def _edge_lengths(step_lengths: Callable[[Tensor], Tensor], points: Tensor, grap
     chords = straight_lines(start, end, torch.linspace(0, 1, _CHORDS + 1))
     length = step_lengths(chords).sum(-1).reshape(near.shape).double().cpu().numpy()
     # Points that coincide are joined by an edge of no length, which a sparse matrix would not hold.
-    return np.maximum(np.nan_to_num(length, nan=np.inf), np.finfo(float).tiny)
+    return np.maximum(np.nan_to_num(length, nan=np.inf, posinf=np.inf), np.finfo(float).tiny)
 
 
 def _routes(points: Tensor, near: Array, near_ends: Array, lengths: Array, to_ends: Array, t: Tensor) -> Tensor:

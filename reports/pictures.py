@@ -114,14 +114,19 @@ def _line(arrays: Arrays) -> Figure:
 
 def _uncertainty(arrays: Arrays) -> Figure:
     figure = Figure(figsize=(5.4, 4.4), layout="constrained")
+    _codes_over(figure, arrays, arrays["deviation"], "mean predictive deviation")
+    return figure
+
+
+def _codes_over(figure: Figure, arrays: Arrays, values: Array, label: str):  # type: ignore[no-untyped-def]
+    """The codes over values on a grid of their plane; the axes."""
     axes = figure.add_subplot()
     (left, bottom), (right, top) = arrays["range"]
-    background = axes.imshow(
-        arrays["deviation"], origin="lower", extent=(left, right, bottom, top), cmap="Greys", aspect="auto"
-    )
-    figure.colorbar(background, label="mean predictive deviation")
+    background = axes.imshow(values, origin="lower", extent=(left, right, bottom, top), cmap="Greys", aspect="auto")
+    figure.colorbar(background, label=label)
     scatter_panel(axes, arrays["Z"], arrays.get("colour"))
-    return figure
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    return axes
 
 
 def _scatter(arrays: Arrays) -> Figure:
@@ -149,18 +154,11 @@ def _named(kind: str, values: Array) -> str:
 def _geodesics(arrays: Arrays) -> Figure:
     """Geodesics over the metric's magnification, straight lines beside them."""
     figure = Figure(figsize=(5.4, 4.4), layout="constrained")
-    axes = figure.add_subplot()
-    (left, bottom), (right, top) = arrays["range"]
-    background = axes.imshow(
-        arrays["magnification"], origin="lower", extent=(left, right, bottom, top), cmap="Greys", aspect="auto"
-    )
-    figure.colorbar(background, label="log10 of the magnification sqrt(det G)")
-    scatter_panel(axes, arrays["Z"], arrays.get("colour"))
+    axes = _codes_over(figure, arrays, arrays["magnification"], "log10 of the magnification sqrt(det G)")
     _lines(axes, arrays["curves"], "geodesics", color="tab:red", linewidth=1.2)
     if "certain" in arrays:
         _lines(axes, arrays["certain"], "avoiding uncertainty", color="tab:blue", linewidth=1.2)
     _lines(axes, arrays["curves"][:, [0, -1]], "straight lines", color="0.3", linewidth=0.5, linestyle=":")
-    axes.set(xlim=(left, right), ylim=(bottom, top))
     axes.legend(fontsize=7, loc="upper right")
     return figure
 
