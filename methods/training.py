@@ -11,16 +11,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
+from methods.recording import Recorded, Step, cuda_graph
 from methods.streams import Streams, stream_seed
 
 DEFAULT_STEPS = 4_000
-# Parameters that are stepped at a time.
-_AT_ONCE = 1 << 16
 
 Terms = Mapping[str, Tensor]
 OnEpoch = Callable[[int, int, Mapping[str, float], Tensor], bool]
@@ -100,81 +101,111 @@ class Outcome:
     diverged: str | None = None
 
 
-class FlatParameters:
-    """All parameters of a stacked model as one matrix (S, P), which the module's parameters are views of."""
+class Parameters:
+    """The parameters (S, ...) of a stacked model; what is kept of a model is one row (P,) of all its numbers."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._parameters = list(model.parameters())
-        self._shapes = [p.shape[1:] for p in self._parameters]
-        self.values = torch.cat([p.detach().reshape(len(p), -1) for p in self._parameters], dim=1)
-        self._bind()
+        self.tensors = list(model.parameters())
 
-    def keep(self, positions: Tensor) -> None:
-        self.values = self.values[positions]
-        self._bind()
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+    @property
+    def device(self) -> torch.device:
+        return self.tensors[0].device
+
+    def rows(self, positions: Sequence[int]) -> Tensor:
+        """A copy (k, P) of the parameters of k models."""
+        index = torch.tensor(positions, dtype=torch.long, device=self.device)
+        return torch.cat([tensor.detach()[index].reshape(len(index), -1) for tensor in self.tensors], dim=1)
 
     def load(self, row: Tensor) -> None:
-        self.values.copy_(row)
+        """Give every model the parameters (P,)."""
+        parts = row.split([tensor[0].numel() for tensor in self.tensors])
+        for tensor, part in zip(self.tensors, parts, strict=True):
+            tensor.data.copy_(part.view(tensor.shape[1:]))
+
+    def keep(self, index: Tensor) -> None:
+        """Go on with these models only."""
+        for tensor in self.tensors:
+            tensor.data = tensor.data[index]
 
     def gradients(self, loss: Tensor) -> list[Tensor]:
-        """Gradients (S, size) of a loss that is a sum over models, for the parameters one after the other."""
-        found = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
-        return [gradient.reshape(len(gradient), -1) for gradient in found]
-
-    def _bind(self) -> None:
-        size, start = len(self.values), 0
-        for parameter, shape in zip(self._parameters, self._shapes, strict=True):
-            part = slice(start, start + shape.numel())
-            parameter.data = self.values[:, part].view(size, *shape)
-            start = part.stop
+        """Gradients (S, ...) of a loss that is a sum over models, for each of the tensors."""
+        found = torch.autograd.grad(loss, self.tensors, materialize_grads=True)
+        return [gradient.contiguous() for gradient in found]
 
 
 class Adam:
-    """Adam on a matrix of parameters (S, P), with a learning rate and a gradient clip for each row.
+    """Adam with a learning rate and a gradient clip for each model of a stack.
+
+    Models beside each other that share a learning rate are stepped together, by torch's fused kernel.
 
     Source: Kingma and Ba 2015, betas 0.9 and 0.999.
     """
 
-    def __init__(self, parameters: FlatParameters, learning_rate: Tensor, clip_norm: float | None) -> None:
+    def __init__(self, parameters: Parameters, learning_rate: Tensor, clip_norm: float | None) -> None:
         self.parameters = parameters
-        self.learning_rate = learning_rate[:, None]
+        self.learning_rate = learning_rate
         self.clip_norm = clip_norm
-        self.first = torch.zeros_like(parameters.values)
-        self.second = torch.zeros_like(parameters.values)
         self.steps = 0
+        self.moments = [[torch.zeros_like(tensor) for tensor in parameters.tensors] for _ in range(2)]
+        self._prepare()
 
-    def keep(self, positions: Tensor) -> None:
-        self.learning_rate = self.learning_rate[positions]
-        self.first, self.second = self.first[positions], self.second[positions]
+    def keep(self, index: Tensor) -> None:
+        """Go on with these models only, once `parameters` does."""
+        self.learning_rate = self.learning_rate[index]
+        self.moments = [[moment[index] for moment in moments] for moments in self.moments]
+        self._prepare()
+
+    def scale_rates(self, factor: float) -> None:
+        """From now on take the learning rates times a factor."""
+        for run in self._runs:
+            run.rate.copy_(self.learning_rate[run.models.start] * factor)
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], rate_factor: float = 1.0) -> None:
-        """One step along the gradients (S, size) of the parameters, in their order."""
-        self.steps += 1
-        clip = self._clip(gradients)
-        rate = rate_factor * self.learning_rate / (1 - 0.9**self.steps)
-        start = 0
-        for whole in gradients:
-            # A part at a time, so that what is computed of it stays in the cache.
-            for gradient in whole.split(max(1, _AT_ONCE // len(whole)), dim=1):
-                part = slice(start, start + gradient.shape[1])
-                self._move(part, gradient if clip is None else gradient * clip, rate)
-                start = part.stop
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """One step along the gradients (S, ...) of the parameters, in their order."""
+        if self.clip_norm is not None:
+            gradients = _clipped(gradients, self.clip_norm)
+        for run in self._runs:
+            run.step([gradient[run.models] for gradient in gradients])
 
-    def _clip(self, gradients: Sequence[Tensor]) -> Tensor | None:
-        """What to multiply each model's gradients by (S, 1)."""
-        if self.clip_norm is None:
-            return None
-        norms = torch.stack([torch.linalg.vector_norm(gradient, dim=1) for gradient in gradients], dim=1)
-        whole = torch.linalg.vector_norm(norms, dim=1, keepdim=True)
-        return (self.clip_norm / whole.clamp_min(1e-12)).clamp_max(1.0)
+    def _prepare(self) -> None:
+        rates = self.learning_rate.tolist()
+        starts = [at for at, rate in enumerate(rates) if at == 0 or rate != rates[at - 1]]
+        state = [[tensor.detach() for tensor in self.parameters.tensors], *self.moments]
+        self._runs = [
+            _SameRate(slice(*ends), self.learning_rate, self.steps, state) for ends in pairwise([*starts, len(rates)])
+        ]
 
-    def _move(self, part: slice, gradient: Tensor, rate: Tensor) -> None:
-        first, second = self.first[:, part], self.second[:, part]
-        first.lerp_(gradient, 0.1)
-        second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-        deviation = second.sqrt().div_(math.sqrt(1 - 0.999**self.steps)).add_(1e-8)
-        self.parameters.values[:, part].addcdiv_(first * -rate, deviation)
+
+class _SameRate:
+    """Models beside each other that share a learning rate, and Adam's state of them."""
+
+    def __init__(self, models: slice, rates: Tensor, steps: int, state: Sequence[Sequence[Tensor]]) -> None:
+        self.models = models
+        self.rate = rates[models.start].clone()
+        self._tensors, self._first, self._second = ([tensor[models] for tensor in part] for part in state)
+        # One count for each tensor, as the kernel wants them.
+        self._counts = [torch.tensor(float(steps), device=rates.device) for _ in self._tensors]
+
+    def step(self, gradients: list[Tensor]) -> None:
+        adam(
+            self._tensors, gradients, self._first, self._second, [], self._counts, fused=True, capturable=True,
+            amsgrad=False, beta1=0.9, beta2=0.999, lr=self.rate, weight_decay=0.0, eps=1e-8, maximize=False,
+        )  # fmt: skip
+
+
+def _clipped(gradients: Sequence[Tensor], clip_norm: float) -> Sequence[Tensor]:
+    """Gradients (S, ...), those of each model shortened to a norm of at most `clip_norm`."""
+    norms = [torch.linalg.vector_norm(gradient.reshape(len(gradient), -1), dim=1) for gradient in gradients]
+    whole = torch.linalg.vector_norm(torch.stack(norms, dim=1), dim=1)
+    factor = (clip_norm / whole.clamp_min(1e-12)).clamp_max(1.0)
+    # On a GPU, to ask would be to wait for it.
+    if not factor.is_cuda and bool((factor == 1.0).all()):
+        return gradients
+    return [gradient * factor.view(-1, *[1] * (gradient.ndim - 1)) for gradient in gradients]
 
 
 def train(
@@ -209,7 +240,7 @@ def train(
         if on_epoch is not None:
             for position, member in enumerate(run.members):
                 if position not in stopped and on_epoch(
-                    member, epoch, scores[position], run.parameters.values[position]
+                    member, epoch, scores[position], run.parameters.rows([position])[0]
                 ):
                     stopped.add(position)
         run.drop(stopped)
@@ -235,13 +266,14 @@ class _Run:
     ) -> None:
         self.model, self.problem, self.schedule = model, problem, schedule
         self.rows, self.held_out, self.streams, self.weights = rows, held_out, streams, weights
-        self.parameters = FlatParameters(model)
+        self.parameters = Parameters(model)
         self.adam = Adam(self.parameters, learning_rate, schedule.clip_norm)
-        size = len(self.parameters.values)
+        self._record_anew()
+        size = len(self.parameters)
         self.members = list(range(size))
         self.outcomes: dict[int, Outcome] = {}
         self.histories: list[dict[str, list[float]]] = [{} for _ in range(size)]
-        self.best = self.parameters.values.clone()
+        self.best = self.parameters.rows(range(size))
         self.best_loss = [math.inf] * size
         self.best_epoch = [0] * size
         self.failures: list[str | None] = [None] * size
@@ -254,6 +286,7 @@ class _Run:
         n, size = len(self.rows), self.schedule.batch_size
         total_steps = self.schedule.steps(n)
         self.model.train()
+        self.adam.scale_rates(rate_factor)
         order = self.streams.permutation("order", n)
         draws = self.problem.draws(self.streams, n)
         sums: dict[str, Tensor] = {}
@@ -262,8 +295,8 @@ class _Run:
             if self.adam.steps == total_steps:
                 break
             index = order[:, start : start + size]
-            terms = self._losses(self.rows.take(index), draws, start, size)
-            self.adam.step(self.parameters.gradients(terms["loss"].sum()), rate_factor)
+            terms = self._step(self.rows.take(index), _part(draws, start, size))
+            self.adam.steps += 1
             _accumulate(sums, terms, index.shape[1])
             seen += index.shape[1]
         scores = {name: value / seen for name, value in sums.items()}
@@ -289,20 +322,20 @@ class _Run:
             elif self.schedule.patience and epoch - self.best_epoch[position] >= self.schedule.patience:
                 stopped.add(position)
         if self.schedule.patience is not None and improved:
-            self.best[improved] = self.parameters.values[improved]
+            self.best[improved] = self.parameters.rows(improved)
         return stopped
 
     def drop(self, positions: set[int]) -> None:
         """Record the outcome of these models and go on with the others."""
         if not positions:
             return
-        final = self.parameters.values if self.schedule.patience is None else self.best
         for position in positions:
-            self.outcomes[self.members[position]] = Outcome(
-                final[position].clone(), self.histories[position], self.failures[position]
+            last = (
+                self.parameters.rows([position])[0] if self.schedule.patience is None else self.best[position].clone()
             )
+            self.outcomes[self.members[position]] = Outcome(last, self.histories[position], self.failures[position])
         kept = [p for p in range(len(self.members)) if p not in positions]
-        index = torch.tensor(kept, dtype=torch.long, device=self.parameters.values.device)
+        index = torch.tensor(kept, dtype=torch.long, device=self.parameters.device)
         self.members = [self.members[p] for p in kept]
         self.histories = [self.histories[p] for p in kept]
         self.best_loss = [self.best_loss[p] for p in kept]
@@ -310,8 +343,9 @@ class _Run:
         self.failures = [self.failures[p] for p in kept]
         if kept:
             self.best = self.best[index]
-            self.adam.keep(index)
             self.parameters.keep(index)
+            self.adam.keep(index)
+            self._record_anew()
             self.streams.keep(kept)
             self.rows.keep(index)
             self.held_out.keep(index)
@@ -324,27 +358,41 @@ class _Run:
         self.model.eval()
         sums: dict[str, Tensor] = {}
         for start in range(0, n, size):
-            index = torch.arange(start, min(start + size, n), device=self.parameters.values.device)
+            index = torch.arange(start, min(start + size, n), device=self.parameters.device)
             batch = self.held_out.take(index.expand(len(self.members), -1))
-            _accumulate(sums, self._losses(batch, self.held_out_draws, start, size), len(index))
+            _accumulate(sums, self._losses(batch, _part(self.held_out_draws, start, size)), len(index))
         return {name: value / n for name, value in sums.items()}
 
-    def _losses(self, batch: dict[str, Tensor], draws: Terms, start: int, size: int) -> dict[str, Tensor]:
-        part = {name: value[:, start : start + size] for name, value in draws.items()}
-        return self.problem.losses(self.model, batch, part, self.weights)
+    def _record_anew(self) -> None:
+        """On a GPU, a step is launched as one graph."""
+        on_gpu = self.parameters.device.type == "cuda"
+        self._step: Step = Recorded(self._descend, cuda_graph) if on_gpu else self._descend
+
+    def _descend(self, batch: Terms, draws: Terms) -> dict[str, Tensor]:
+        """One optimiser step; the terms before it."""
+        terms = self._losses(batch, draws)
+        self.adam.step(self.parameters.gradients(terms["loss"].sum()))
+        return {name: value.detach() for name, value in terms.items()}
+
+    def _losses(self, batch: Terms, draws: Terms) -> dict[str, Tensor]:
+        return self.problem.losses(self.model, dict(batch), draws, self.weights)
 
 
-def single(model: nn.Module) -> tuple[nn.Module, FlatParameters]:
+def single(model: nn.Module) -> tuple[nn.Module, Parameters]:
     """A copy of a stacked model with room for one member, and the parameters to load that member into."""
     copy = deepcopy(model)
-    parameters = FlatParameters(copy)
-    parameters.keep(torch.zeros(1, dtype=torch.long, device=parameters.values.device))
+    parameters = Parameters(copy)
+    parameters.keep(torch.zeros(1, dtype=torch.long, device=parameters.device))
     return copy, parameters
 
 
 def same_device(values: Sequence[float], like: Tensor) -> Tensor:
     """Numbers (S,) as a tensor of the same type and device as another."""
     return torch.tensor(list(values), dtype=like.dtype, device=like.device)
+
+
+def _part(draws: Terms, start: int, size: int) -> dict[str, Tensor]:
+    return {name: value[:, start : start + size] for name, value in draws.items()}
 
 
 def _accumulate(sums: dict[str, Tensor], terms: Terms, count: int) -> None:

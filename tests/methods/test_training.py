@@ -16,7 +16,7 @@ from methods.metric_vae import MetricVAE
 from methods.nrae import NRAEL, NRAEQ
 from methods.rbf_vae import RBFVAE
 from methods.streams import Streams
-from methods.training import Adam, FlatParameters
+from methods.training import Adam, Parameters
 from methods.vae import VAE
 
 METHODS = [Autoencoder, VAE, IRVAE, NRAEL, NRAEQ, EnsembleVAE, RBFVAE, CNNVAE, MetricVAE]
@@ -158,7 +158,7 @@ def test_adam_agrees_with_torchs():
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(2, 5, generator=generator, dtype=torch.float64)
     model = torch.nn.ParameterList([torch.nn.Parameter(start.clone())])
-    flat = FlatParameters(model)
+    flat = Parameters(model)
     rates = [1e-2, 1e-3]
     ours = Adam(flat, torch.tensor(rates, dtype=torch.float64), clip_norm=1.0)
     theirs = [torch.nn.Parameter(row.clone()) for row in start]
@@ -171,7 +171,7 @@ def test_adam_agrees_with_torchs():
             ((parameter**4).sum() * 10).backward()
             torch.nn.utils.clip_grad_norm_([parameter], 1.0)
             optimiser.step()
-    torch.testing.assert_close(flat.values, torch.stack([p.detach() for p in theirs]), rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(flat.rows(range(2)), torch.stack([p.detach() for p in theirs]), rtol=1e-5, atol=1e-8)
 
 
 def test_streams_depend_on_seed_and_name_and_not_on_company():
