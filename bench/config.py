@@ -36,6 +36,7 @@ class Run(_Table):
     tune_seeds: Annotated[list[Seed], Field(min_length=1, max_length=1_000)] = [100]
     timeout: str = "10m"
     memory: str = "8GB"
+    stack: Annotated[int, Field(ge=1, le=1_000)] | None = None
 
 
 class Tune(_Table):
@@ -92,7 +93,10 @@ class MethodChoice:
 
 @dataclass(frozen=True)
 class Suite:
-    """A validated suite. `timeout` in seconds per cell, `memory` in bytes per worker process."""
+    """A validated suite.
+
+    `timeout` in seconds per cell, `memory` in bytes per worker process, `stack` the most models trained at once.
+    """
 
     name: str
     file: Path
@@ -100,6 +104,7 @@ class Suite:
     tune_seeds: tuple[int, ...]
     timeout: float
     memory: int
+    stack: int | None
     tune: Tune | None
     datasets: tuple[DatasetChoice, ...]
     methods: tuple[MethodChoice, ...]
@@ -147,6 +152,7 @@ def load_suite(path: Path, *, smoke: bool = False) -> Suite:
         tune_seeds=tuple(run.tune_seeds),
         timeout=_quantity(run.timeout, _SECONDS, f"{path}: run.timeout", "'90s', '10m' or '2h'"),
         memory=_memory(path, run.memory),
+        stack=run.stack,
         tune=None if smoke else _check_objective(path, parsed.tune),
         datasets=tuple(_dataset(path, *item) for item in parsed.datasets.items()),
         methods=tuple(_method(path, *item, smoke=smoke) for item in parsed.methods.items()),

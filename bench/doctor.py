@@ -57,7 +57,7 @@ def _threads() -> Iterator[Finding]:
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         if variable in os.environ:
             yield Finding(variable, "note", f"{os.environ[variable]}; workers set their own", "")
-    yield Finding("cores", "ok", f"{usable_cores()}: as many workers by default, one thread each")
+    yield Finding("cores", "ok", f"{usable_cores()}: at most as many workers by default")
 
 
 def _packages() -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,14 @@ from bench.errors import BadInputError, nearest
 from bench.ledger import Ledger
 from bench.study import Pair, Request, n_cells, protocol
 from bench.work import load_data
+from methods.networks import choose_device
 from metrics.view import NEEDS, OPTIONAL_ABILITIES, missing_from_data
 
-MAX_STACK = 16
+# Models trained at once: on a CPU sixteen share nearly all that can be shared (docs/measurements/stacks.md), a GPU
+# takes as many as its memory holds.
+_MOST = {"cpu": 16, "cuda": 256}
+# Fewer models than this are not dealt out over workers.
+_WORTH_A_STACK = 4
 
 
 @dataclass(frozen=True)
@@ -94,19 +100,58 @@ def missing(
     return [Missing(tuple(cells), metrics, reuse) for (metrics, reuse), cells in groups.items()]
 
 
-def jobs(found: Missing, request: Request, suite: Suite, method: MethodChoice, out: Path, device: str) -> list[Job]:
+@dataclass(frozen=True)
+class Stacking:
+    """How the cells of a request become stacks.
+
+    Attributes:
+        n_pairs: pairs of the run whose methods train stacks. n_workers: processes for them.
+        largest: models in a stack, at most.
+    """
+
+    n_pairs: int
+    n_workers: int
+    largest: int
+
+    @classmethod
+    def of(cls, pairs: Sequence[Pair], suite: Suite, n_workers: int, device: str) -> Stacking:
+        n_pairs = sum(_trains_stacks(pair.method, suite) for pair in pairs)
+        return cls(n_pairs, n_workers, suite.stack or _MOST[choose_device(device).type])
+
+    def sizes(self, n_cells: int) -> list[int]:
+        """Sizes of the stacks for cells of one shape, so that all pairs together are done soonest.
+
+        A step of S small models takes as long as 1 + S of them would without what they share. The sizes depend on
+        the suite and the number of workers alone, so that a resumed run trains the same stacks.
+        """
+        fewest = -(-n_cells // self.largest)
+        most = max(fewest, n_cells // _WORTH_A_STACK)
+
+        def duration(n_stacks: int) -> int:
+            rounds = -(-n_stacks * self.n_pairs // self.n_workers)
+            return rounds * (1 + -(-n_cells // n_stacks))
+
+        n_stacks = min(range(fewest, most + 1), key=duration)
+        return [n_cells // n_stacks + (at < n_cells % n_stacks) for at in range(n_stacks)]
+
+
+def n_at_once(pairs: Sequence[Pair], suite: Suite, stacking: Stacking) -> int:
+    """Jobs that can run at the same time."""
+    most_cells = len(suite.report_seeds)
+    if suite.tune is not None:
+        most_cells = max(most_cells, len(suite.tune_seeds) * min(suite.tune.batch, suite.tune.trials))
+    in_stacks = len(stacking.sizes(most_cells))
+    return sum(in_stacks if _trains_stacks(pair.method, suite) else most_cells for pair in pairs)
+
+
+def jobs(
+    found: Missing, request: Request, suite: Suite, method: MethodChoice, stacking: Stacking, out: Path, device: str
+) -> list[Job]:
     """The jobs that compute missing cells: stacks where the method can train one, else a job for each cell or group."""
-    component = registry.load("method", method.target, suite.root)
-    stacks = hasattr(component, "fit_many")
-    groups: dict[str, list[Cell]] = {}
-    for cell in found.cells:
-        if isinstance(cell, Group):
-            continue
-        shape = {name: value for name, value in cell.params.items() if name not in method.stackable}
-        groups.setdefault(digest(shape) if stacks else cell.id, []).append(cell)
-    parts = [group[at : at + MAX_STACK] for group in groups.values() for at in range(0, len(group), MAX_STACK)]
+    lacking = {cell.id for cell in found.cells}
+    parts = [[cell for cell in part if cell.id in lacking] for part in _stacks(request, suite, method, stacking)]
     over_seeds = [cell for cell in found.cells if isinstance(cell, Group)]
-    wanted = [(tuple(part), None) for part in parts] + [(group.cells, group) for group in over_seeds]
+    wanted = [(tuple(part), None) for part in parts if part] + [(group.cells, group) for group in over_seeds]
     return [
         Job(
             cells, found.metrics, request.split, str(suite.root), str(out), device, suite.timeout, suite.memory,
@@ -114,6 +159,26 @@ def jobs(found: Missing, request: Request, suite: Suite, method: MethodChoice, o
         )
         for cells, group in wanted
     ]  # fmt: skip
+
+
+def _stacks(request: Request, suite: Suite, method: MethodChoice, stacking: Stacking) -> list[list[Cell]]:
+    """All cells of a request, those that train together side by side; also those that are in the ledger already."""
+    cells = [cell for cell in request.cells if isinstance(cell, Cell)]
+    if not _trains_stacks(method, suite):
+        return [[cell] for cell in cells]
+    alike: dict[str, list[Cell]] = {}
+    for cell in cells:
+        shape = {name: value for name, value in cell.params.items() if name not in method.stackable}
+        alike.setdefault(digest(shape), []).append(cell)
+    stacks = []
+    for group in alike.values():
+        rest = iter(group)
+        stacks += [list(islice(rest, size)) for size in stacking.sizes(len(group))]
+    return stacks
+
+
+def _trains_stacks(method: MethodChoice, suite: Suite) -> bool:
+    return hasattr(registry.load("method", method.target, suite.root), "fit_many")
 
 
 def plan_pair(pair: Pair, suite: Suite, out: Path, ledger: Ledger, data: Any) -> PairPlan:

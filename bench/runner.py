@@ -13,14 +13,17 @@ from bench.cells import FAILURES, Job, Record
 from bench.config import Suite
 from bench.executor import Failure, Finished, LocalExecutor
 from bench.ledger import Ledger
-from bench.plan import choose, jobs, load_dataset, missing
+from bench.plan import Stacking, choose, jobs, load_dataset, missing, n_at_once
 from bench.progress import Display
 from bench.provenance import command_line, hardware, source_state, usable_cores, versions
 from bench.scoring import empty_scores
 from bench.study import Pair, Protocol, Request, n_cells, protocol
 from bench.tracker import Tracker
+from methods.networks import choose_device
 
 LOGS = "logs"
+# More processes would share one GPU in ever smaller turns; fewer would leave it idle while they score on their CPU.
+_WORKERS_ON_A_GPU = 4
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,6 @@ class Coordinator:
         self.suite, self.out, self.options = suite, out.resolve(), options
         self.ledger, self.display, self.tracker = ledger, display, tracker
         self.git_sha, self.git_dirty = source_state(suite.root)
-        n_workers = options.n_workers or usable_cores()
-        threads = max(1, usable_cores() // n_workers)
-        self.executor = LocalExecutor(n_workers, threads, self.out / LOGS, self._should_stop)
         self.busy_seconds = 0.0
         self.under_way: list[_Progress] = []
         self.owner: dict[str, _Progress] = {}
@@ -66,6 +66,7 @@ class Coordinator:
         """Run every missing cell. A killed run loses only the jobs in flight."""
         began = time.monotonic()
         pairs = self._pairs()
+        self._staff(pairs)
         self._announce(pairs)
         try:
             for pair in pairs:
@@ -91,6 +92,16 @@ class Coordinator:
         self.specs = {spec.name: spec for spec in specs}
         self.chosen = {method.name for method in methods}
         return [Pair(spec, method) for spec in specs for method in methods]
+
+    def _staff(self, pairs: list[Pair]) -> None:
+        """Workers for as many jobs as there can be at once, and threads for the cores that are left over."""
+        cores = usable_cores()
+        on_gpu = choose_device(self.options.device).type == "cuda"
+        n_workers = self.options.n_workers or (min(cores, _WORKERS_ON_A_GPU) if on_gpu else cores)
+        self.stacking = Stacking.of(pairs, self.suite, n_workers, self.options.device)
+        if not self.options.n_workers:
+            n_workers = min(n_workers, n_at_once(pairs, self.suite, self.stacking))
+        self.executor = LocalExecutor(n_workers, max(1, cores // n_workers), self.out / LOGS, self._should_stop)
 
     def _announce(self, pairs: list[Pair]) -> None:
         self.display.expect(sum(n_cells(pair, self.suite) for pair in pairs))
@@ -141,7 +152,8 @@ class Coordinator:
         for cell in progress.waiting:
             self.owner[cell] = progress
         for group in lacking:
-            for job in jobs(group, progress.request, self.suite, progress.pair.method, self.out, self.options.device):
+            method, device = progress.pair.method, self.options.device
+            for job in jobs(group, progress.request, self.suite, method, self.stacking, self.out, device):
                 self.executor.submit(job)
 
     def _keep(self, records: Mapping[str, Record]) -> None:

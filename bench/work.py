@@ -6,7 +6,7 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -18,6 +18,7 @@ from bench.cells import Cell, DatasetSpec, Group, Job, Record, Score, Status, Un
 from bench.memory import PeakMemory
 from bench.scoring import Fitted, NonFiniteError, empty_scores, observe, restored, score, score_together, view_of
 from bench.signatures import accepted, parameters
+from bench.stacking import largest_stack
 from datasets.base import Data, as_data, content_hash, head
 from methods.networks import choose_device
 
@@ -54,6 +55,7 @@ class _Fit:
     fit_seconds: float = 0.0
     decoder_seconds: float = 0.0
     score_seconds: float = 0.0
+    stack_size: int = 1
     intermediate: list[tuple[int, float]] = field(default_factory=list)
 
 
@@ -152,28 +154,50 @@ def _fit(prepared: Prepared, data: Data, report: Report | None) -> list[_Fit]:
     methods = [instance(component, cell, data, job.device) for cell in job.cells]
     fits = [_Fit(method) for method in methods]
     callbacks = [_callback(prepared, data, fit, at, report) for at, fit in enumerate(fits)]
-    X = data.X[data.train]
-    offered = beside_rows(data)
+    X, offered = data.X[data.train], beside_rows(data)
+    size = largest_stack(methods, X, offered, job.device, job.memory) if len(methods) > 1 else 1
+    for at in range(0, len(fits), size):
+        _fit_together(fits[at : at + size], X, offered, callbacks[at : at + size])
+    return fits
+
+
+def _fit_together(
+    fits: Sequence[_Fit], X: Any, offered: Mapping[str, Any], callbacks: Sequence[Callable[[int, Any], bool] | None]
+) -> None:
+    """Fit methods as one stack, each with an equal share of the time."""
     started = time.perf_counter()
-    if len(methods) > 1:
-        failures = component.fit_many(methods, X, **accepted(component.fit_many, {**offered, "on_epoch": callbacks}))
-    else:
-        failures = [None]
-        fit_one = methods[0].fit
-        try:
-            fit_one(X, **accepted(fit_one, {**offered, "on_epoch": callbacks[0]}))
-        except ArithmeticError as error:
-            if not isinstance(error, FloatingPointError) and type(error).__name__ != "DivergedError":
-                raise
-            failures = [error]
+    methods = [fit.method for fit in fits]
+    failures = (
+        _fit_stack(methods, X, offered, callbacks) if len(fits) > 1 else _fit_alone(methods[0], X, offered, callbacks)
+    )
     scoring = sum(fit.score_seconds for fit in fits)
-    elapsed = (time.perf_counter() - started - scoring) / len(methods)
+    elapsed = (time.perf_counter() - started - scoring) / len(fits)
     for fit, failure in zip(fits, failures, strict=True):
+        fit.stack_size = len(fits)
         fit.decoder_seconds = _seconds(getattr(fit.method, "decoder_seconds_", 0.0))
         fit.fit_seconds = max(0.0, elapsed - fit.decoder_seconds)
         if failure is not None:
             fit.status, fit.reason = "diverged", str(failure)
-    return fits
+
+
+def _fit_stack(
+    methods: Sequence[Any], X: Any, offered: Mapping[str, Any], callbacks: Sequence[Any]
+) -> Sequence[Exception | None]:
+    fit_many = type(methods[0]).fit_many
+    failures: Sequence[Exception | None] = fit_many(
+        methods, X, **accepted(fit_many, {**offered, "on_epoch": callbacks})
+    )
+    return failures
+
+
+def _fit_alone(method: Any, X: Any, offered: Mapping[str, Any], callbacks: Sequence[Any]) -> list[Exception | None]:
+    try:
+        method.fit(X, **accepted(method.fit, {**offered, "on_epoch": callbacks[0]}))
+    except ArithmeticError as error:
+        if not isinstance(error, FloatingPointError) and type(error).__name__ != "DivergedError":
+            raise
+        return [error]
+    return [None]
 
 
 def beside_rows(data: Data) -> dict[str, Any]:
@@ -353,7 +377,7 @@ def _record(
         decoder_seconds=fit.decoder_seconds,
         score_seconds=score_seconds,
         warm_up_seconds=prepared.seconds,
-        stack_size=len(job.cells),
+        stack_size=fit.stack_size,
         device=choose_device(job.device).type,
         started_at=started_at,
         history=_curves(fit.method),
