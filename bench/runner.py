@@ -24,6 +24,8 @@ from methods.networks import choose_device
 LOGS = "logs"
 # More processes would share one GPU in ever smaller turns; fewer would leave it idle while they score on their CPU.
 _WORKERS_ON_A_GPU = 4
+# The products of a stack keep no more than this busy.
+_MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ class Coordinator:
         self.stacking = Stacking.of(pairs, self.suite, n_workers, self.options.device)
         if not self.options.n_workers:
             n_workers = min(n_workers, n_at_once(pairs, self.suite, self.stacking))
-        self.executor = LocalExecutor(n_workers, max(1, cores // n_workers), self.out / LOGS, self._should_stop)
+        threads = min(_MOST_THREADS, max(1, cores // n_workers))
+        self.executor = LocalExecutor(n_workers, threads, self.out / LOGS, self._should_stop)
 
     def _announce(self, pairs: list[Pair]) -> None:
         self.display.expect(sum(n_cells(pair, self.suite) for pair in pairs))

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bench.signatures import accepted
+from bench.signatures import accepted, parameters
 from methods.networks import choose_device
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ def largest_stack(methods: Sequence[Any], X: Any, offered: Mapping[str, Any], de
     Args:
         X, offered: what they are fitted to. memory: bytes that this process may take.
     """
+    if "batch_size" not in parameters(type(methods[0])):
+        return len(methods)
     try:
         each = _bytes_of_one_more(methods[0], X, offered)
     except Exception:
@@ -44,7 +46,7 @@ def largest_stack(methods: Sequence[Any], X: Any, offered: Mapping[str, Any], de
 def _bytes_of_one_more(method: Any, X: Any, offered: Mapping[str, Any]) -> int:
     """What a stack of two takes more than one alone, at its peak in one epoch of few rows."""
     fit_many = type(method).fit_many
-    rows = max(_FEW, 2 * method.batch_size) if hasattr(method, "batch_size") else _FEW
+    rows = max(_FEW, 2 * method.batch_size)
     few = {name: value[: _VALIDATION if name.endswith("_val") else rows] for name, value in offered.items()}
 
     def fit(n_models: int) -> Callable[[], Any]:

@@ -7,6 +7,7 @@ early on a tenth of them held out.
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
@@ -14,7 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from methods.base import Array, DivergedError, Method, hold_out, require_positive, require_widths
+from methods.base import (
+    Array,
+    DivergedError,
+    Method,
+    OnEpoch,
+    check_matrix,
+    check_stack,
+    hold_out,
+    require_positive,
+    require_widths,
+)
 from methods.networks import Activation, Affine, choose_device, member, stacked_mlp
 from methods.streams import Streams
 from methods.training import Rows, Schedule, Terms, same_device, single, train
@@ -86,6 +97,8 @@ class AttachedDecoderMethod(Method):
     """A method that embeds, and has a decoder fitted to its frozen training embedding inside `fit`.
 
     Subclasses implement `_embed`, which sets `embedding_`, and `encode`.
+
+    Several of them embed one after the other, and have their decoders fitted as one stack.
     """
 
     decoder_kind: ClassVar[Literal["native", "attached"]] = "attached"
@@ -97,25 +110,68 @@ class AttachedDecoderMethod(Method):
     random_state: int
     device: str
 
-    def _attach(self, X: Array) -> Self:
-        """Fit `decoder_` to `embedding_` and X; its time is kept apart in `decoder_seconds_`."""
-        started = time.perf_counter()
-        (decoder,) = fit_decoders(
-            [self.embedding_],
-            X,
-            [self.random_state],
-            hidden=self.hidden,
-            activation=self.activation,
-            epochs=self.epochs,
-            device=self.device,
-        )
-        if isinstance(decoder, DivergedError):
-            raise decoder
-        self.decoder_ = decoder
-        self.history_: dict[str, list[float]] = {}
-        self.n_features_in_ = X.shape[1]
-        self.decoder_seconds_ = time.perf_counter() - started
+    @abstractmethod
+    def _embed(self, X: Array) -> None:
+        """Set `embedding_` (n_samples, latent_dim), and what `encode` needs.
+
+        Raises:
+            ValueError: a hyperparameter cannot be used with these data.
+        """
+
+    def fit(
+        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
+    ) -> Self:
+        """Embed X (n_samples, n_features) and fit the attached decoder; X_val and on_epoch have no effect.
+
+        Raises:
+            DivergedError: the decoder's training produced numbers that are not finite.
+            ValueError: a hyperparameter or the data cannot be used.
+        """
+        failures = self.fit_many([self], X)
+        if failures[0] is not None:
+            raise failures[0]
         return self
+
+    @classmethod
+    def fit_many(cls, estimators: Sequence[Self], X: Array) -> list[DivergedError | None]:
+        """Fit estimators that differ only in `random_state` and `stackable` parameters.
+
+        Returns:
+            For each estimator None, or why its decoder diverged.
+        """
+        check_stack(estimators)
+        for estimator in estimators:
+            estimator.check_parameters()
+        X = check_matrix(X)
+        cls._embed_all(estimators, X)
+        started = time.perf_counter()
+        lead = estimators[0]
+        decoders = fit_decoders(
+            [estimator.embedding_ for estimator in estimators],
+            X,
+            [estimator.random_state for estimator in estimators],
+            hidden=lead.hidden,
+            activation=lead.activation,
+            epochs=lead.epochs,
+            device=lead.device,
+        )
+        share = (time.perf_counter() - started) / len(estimators)
+        for estimator, decoder in zip(estimators, decoders, strict=True):
+            estimator._attach(decoder, X.shape[1], share)
+        return [decoder if isinstance(decoder, DivergedError) else None for decoder in decoders]
+
+    @classmethod
+    def _embed_all(cls, estimators: Sequence[Self], X: Array) -> None:
+        for estimator in estimators:
+            estimator._embed(X)
+
+    def _attach(self, decoder: nn.Sequential | DivergedError, n_features: int, seconds: float) -> None:
+        """Take up a decoder; its time is kept apart from the embedding's."""
+        if not isinstance(decoder, DivergedError):
+            self.decoder_ = decoder
+        self.history_: dict[str, list[float]] = {}
+        self.n_features_in_ = n_features
+        self.decoder_seconds_ = seconds
 
     def check_parameters(self) -> None:
         require_positive(self, "latent_dim", "epochs")

@@ -75,6 +75,16 @@ def check_matrix(X: Any, n_features: int | None = None) -> Array:
     return np.asarray(matrix)
 
 
+def check_stack(estimators: Sequence[Method]) -> None:
+    """Raise ValueError where estimators differ in more than `random_state` and `stackable` parameters."""
+    free = {"random_state", *estimators[0].stackable}
+    common = [{k: v for k, v in e.get_params().items() if k not in free} for e in estimators]
+    for other in common[1:]:
+        different = [name for name in other if other[name] != common[0][name]]
+        if different:
+            raise ValueError(f"models of one stack may differ in {sorted(free)} only, not in {different}")
+
+
 def hold_out(n: int) -> tuple[Array, Array]:
     """Row numbers of n rows to learn from, and of a tenth of them held out, the same for every seed.
 

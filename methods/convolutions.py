@@ -61,31 +61,42 @@ class LinearImageLayer(ImageLayer):
     def _map(self, x: Tensor, bias: Tensor | None) -> Tensor:
         if self.weight.ndim == 4:
             return self._rows(self._convolve(self._images(x), self.weight, bias), x)
+        # A GPU wants one launch for the stack, a CPU the images of one model at a time in its caches.
+        return self._grouped(x, bias) if x.is_cuda else self._one_by_one(x, bias)
+
+    def _one_by_one(self, x: Tensor, bias: Tensor | None) -> Tensor:
         biases = [None] * len(x) if bias is None else list(bias)
         each = zip(x, self.weight, biases, strict=True)
         return torch.stack([self._rows(self._convolve(self._images(part), w, b), part) for part, w, b in each])
 
+    def _grouped(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        n_models = len(x)
+        side_by_side = x.reshape(n_models, -1, *self.in_shape).transpose(0, 1).flatten(1, 2)
+        weight, biases = self.weight.flatten(0, 1), None if bias is None else bias.flatten()
+        images = self._convolve(side_by_side, weight, biases, n_models)
+        return self._rows(images.unflatten(1, (n_models, -1)).transpose(0, 1), x)
+
     @abstractmethod
-    def _convolve(self, images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The map of one model: images (m, *in_shape) -> (m, *out_shape)."""
+    def _convolve(self, images: Tensor, weight: Tensor, bias: Tensor | None, n_models: int = 1) -> Tensor:
+        """The map of models whose channels lie side by side: images (m, channels, height, width) to such images."""
 
 
 class Convolution(LinearImageLayer):
     """Convolution that keeps height and width, weight (out, in, k, k)."""
 
-    def _convolve(self, images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return functional.conv2d(images, weight, bias, padding="same")
+    def _convolve(self, images: Tensor, weight: Tensor, bias: Tensor | None, n_models: int = 1) -> Tensor:
+        return functional.conv2d(images, weight, bias, padding="same", groups=n_models)
 
 
 class TransposedConvolution(LinearImageLayer):
     """Transposed convolution, weight (in, out, k, k), to the same or about twice the height and width."""
 
-    def _convolve(self, images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _convolve(self, images: Tensor, weight: Tensor, bias: Tensor | None, n_models: int = 1) -> Tensor:
         kernel, stride = weight.shape[-1], 1 if self.in_shape[1:] == self.out_shape[1:] else 2
         padding = (kernel - stride + 1) // 2
         sizes = zip(self.in_shape[1:], self.out_shape[1:], strict=True)
         missing = [wanted - ((given - 1) * stride - 2 * padding + kernel) for given, wanted in sizes]
-        return functional.conv_transpose2d(images, weight, bias, stride, padding, output_padding=missing)
+        return functional.conv_transpose2d(images, weight, bias, stride, padding, missing, n_models)
 
 
 class MaxPool(ImageLayer):

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.manifold import Isomap as SklearnIsomap
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, OnEpoch, check_matrix, require_positive
+from methods.base import Array, check_matrix, require_positive
 from methods.networks import Activation
 
 
@@ -51,21 +51,19 @@ class Isomap(AttachedDecoderMethod):
         super().check_parameters()
         require_positive(self, "n_neighbors")
 
-    def fit(
-        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
-    ) -> Self:
-        """Embed X (n_samples, n_features) and fit the attached decoder; X_val and on_epoch have no effect.
+    @classmethod
+    def _embed_all(cls, estimators: Sequence[Self], X: Array) -> None:
+        """Embed once: they differ in the seed, which has no part in it."""
+        lead, *others = estimators
+        lead._embed(X)
+        for other in others:
+            other.isomap_, other.embedding_ = lead.isomap_, lead.embedding_
 
-        Raises:
-            ValueError: n_neighbors is not below the number of samples.
-        """
-        self.check_parameters()
-        X = check_matrix(X)
+    def _embed(self, X: Array) -> None:
         if self.n_neighbors >= len(X):
             raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {len(X)}")
         self.isomap_ = SklearnIsomap(n_neighbors=self.n_neighbors, n_components=self.latent_dim).fit(X)
         self.embedding_ = self.isomap_.embedding_.astype(np.float32)
-        return self._attach(X)
 
     def encode(self, X: Array) -> Array:
         """Latent points (n_samples, latent_dim), float32."""

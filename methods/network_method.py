@@ -18,6 +18,7 @@ from methods.base import (
     Method,
     OnEpoch,
     check_matrix,
+    check_stack,
     hold_out,
     require_choices,
     require_not_negative,
@@ -153,7 +154,7 @@ class NetworkMethod(Method):
             For each estimator None, or why it diverged; the others are not touched by that.
         """
         lead = estimators[0]
-        _check_stack(estimators)
+        check_stack(estimators)
         for estimator in estimators:
             estimator.check_parameters()
         device = choose_device(lead.device)
@@ -181,10 +182,17 @@ class NetworkMethod(Method):
             lead._schedule(),
             _callback(estimators, on_epoch, load),
         )
-        return [_finish(*pair, load, data) for pair in zip(estimators, outcomes, strict=True)]
+        failures = [_finish(*pair, load) for pair in zip(estimators, outcomes, strict=True)]
+        trained = [at for at, failure in enumerate(failures) if failure is None]
+        later = cls._second_stage([estimators[at] for at in trained], data)
+        for at, failure in zip(trained, later, strict=True):
+            failures[at] = failure
+        return failures
 
-    def _second_stage(self, data: TrainingSet) -> None:
-        """What is fitted to the finished encoder and decoders."""
+    @classmethod
+    def _second_stage(cls, estimators: Sequence[Self], data: TrainingSet) -> list[DivergedError | None]:
+        """What is fitted to finished encoders and decoders; for each estimator None, or why that diverged."""
+        return [None] * len(estimators)
 
     def check_parameters(self) -> None:
         require_choices(self)
@@ -244,15 +252,6 @@ def evaluate(module: nn.Module, values: Array) -> Array:
         return np.concatenate([module(part).cpu().numpy() for part in rows.split(2_048)]).astype(np.float32)
 
 
-def _check_stack(estimators: Sequence[NetworkMethod]) -> None:
-    free = {"random_state", *estimators[0].stackable}
-    common = [{k: v for k, v in e.get_params().items() if k not in free} for e in estimators]
-    for other in common[1:]:
-        different = [name for name in other if other[name] != common[0][name]]
-        if different:
-            raise ValueError(f"models of one stack may differ in {sorted(free)} only, not in {different}")
-
-
 def _training_set(
     X: Array, y: Array | None, X_val: Array | None, y_val: Array | None, scaling: str, streams: Streams
 ) -> TrainingSet:
@@ -306,15 +305,9 @@ def _callback(
     return on_epoch
 
 
-def _finish(
-    estimator: Any, outcome: Outcome, load: Callable[[Any, Tensor], None], data: TrainingSet
-) -> DivergedError | None:
+def _finish(estimator: Any, outcome: Outcome, load: Callable[[Any, Tensor], None]) -> DivergedError | None:
     estimator.history_ = outcome.history
     if outcome.diverged is not None:
         return DivergedError(f"{outcome.diverged}; a lower learning_rate or clip_norm may help")
     load(estimator, outcome.parameters)
-    try:
-        estimator._second_stage(data)
-    except DivergedError as error:
-        return error
     return None

@@ -130,27 +130,24 @@ class RBFVAE(FixedVarianceVAE):
         decoder = stacked_mlp(widths, self.activation, generators).extend(output_layer(self.output))
         return nn.ModuleDict({"encoder": encoder, "decoder": decoder})
 
-    def _second_stage(self, data: TrainingSet) -> None:
-        """Fit the precision to the residuals of the frozen encoder and decoder."""
-        z, square = self._codes_and_residuals(data.x, data)
-        z_val, square_val = self._codes_and_residuals(data.x_val, data)
-        kernel = _RadialBasis.around(z, self.n_centers, self.bandwidth, stream_seed(self.random_state, "centres"))
-        (outcome,) = train(
-            _StackedPrecision(len(kernel.rates), square),
-            _ResidualLikelihood(self.precision_floor),
-            Rows({"basis": kernel(z), "square": square}),
-            Rows({"basis": kernel(z_val), "square": square_val}),
-            Streams([stream_seed(self.random_state, "precision")], data.x.device),
-            same_device([_LEARNING_RATE], data.x),
-            {},
-            Schedule(self.batch_size, self.rbf_epochs or self.epochs, self.patience, _CLIP_NORM),
-        )
-        if outcome.diverged is not None:
-            raise DivergedError(f"second stage: {outcome.diverged}")
-        weight = outcome.parameters.exp().view(-1, data.n_features)
-        self.deviation_ = Deviation(kernel, weight, self.precision_floor, data.scale)
+    @classmethod
+    def _second_stage(cls, estimators: Sequence[Self], data: TrainingSet) -> list[DivergedError | None]:
+        """Fit the precisions to the residuals of the frozen encoders and decoders."""
+        kernels = [estimator._basis(data) for estimator in estimators]
+        failures: list[DivergedError | None] = [None] * len(estimators)
+        # Codes that fall together have fewer centres.
+        for n_centers in {len(kernel.rates) for kernel in kernels}:
+            alike = [at for at, kernel in enumerate(kernels) if len(kernel.rates) == n_centers]
+            found = _fit_precisions([estimators[at] for at in alike], [kernels[at] for at in alike], data)
+            for at, failure in zip(alike, found, strict=True):
+                failures[at] = failure
+        return failures
 
-    def _codes_and_residuals(self, x: Tensor, data: TrainingSet) -> tuple[Tensor, Tensor]:
+    def _basis(self, data: TrainingSet) -> _RadialBasis:
+        z, _ = self._codes_and_residuals(data.x)
+        return _RadialBasis.around(z, self.n_centers, self.bandwidth, stream_seed(self.random_state, "centres"))
+
+    def _codes_and_residuals(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior means (n, d), and squared residuals (n, n_features) in network units."""
         encoder, decoder = (cast("nn.Sequential", part) for part in (self.encoder_, self.decoders_[0]))
         with torch.no_grad():
@@ -162,6 +159,37 @@ class RBFVAE(FixedVarianceVAE):
         kernel = _RadialBasis(centres, torch.ones(len(centres)))
         blank = Deviation(kernel, weight, self.precision_floor, torch.ones(()))
         return {**super()._blank_modules(arrays), "deviation": blank}
+
+
+def _fit_precisions(
+    estimators: Sequence[RBFVAE], kernels: Sequence[_RadialBasis], data: TrainingSet
+) -> list[DivergedError | None]:
+    """Set `deviation_` of estimators that have equally many centres, trained as one stack."""
+    lead = estimators[0]
+    rows, held_out = (_residual_rows(estimators, kernels, x) for x in (data.x, data.x_val))
+    outcomes = train(
+        _StackedPrecision(len(kernels[0].rates), rows.own["square"]),
+        _ResidualLikelihood(lead.precision_floor),
+        rows,
+        held_out,
+        Streams([stream_seed(estimator.random_state, "precision") for estimator in estimators], data.x.device),
+        same_device([_LEARNING_RATE] * len(estimators), data.x),
+        {},
+        Schedule(lead.batch_size, lead.rbf_epochs or lead.epochs, lead.patience, _CLIP_NORM),
+    )
+    for estimator, kernel, outcome in zip(estimators, kernels, outcomes, strict=True):
+        if outcome.diverged is None:
+            weight = outcome.parameters.exp().view(-1, data.n_features)
+            estimator.deviation_ = Deviation(kernel, weight, lead.precision_floor, data.scale)
+    reasons = [outcome.diverged for outcome in outcomes]
+    return [None if reason is None else DivergedError(f"second stage: {reason}") for reason in reasons]
+
+
+def _residual_rows(estimators: Sequence[RBFVAE], kernels: Sequence[_RadialBasis], x: Tensor) -> Rows:
+    """The basis functions (S, n, K) at the codes of rows x, and the squared residuals (S, n, n_features)."""
+    found = [estimator._codes_and_residuals(x) for estimator in estimators]
+    basis = torch.stack([kernel(z) for kernel, (z, _) in zip(kernels, found, strict=True)])
+    return Rows({}, {"basis": basis, "square": torch.stack([square for _, square in found])})
 
 
 class Deviation(nn.Module):
@@ -224,11 +252,11 @@ class _RadialBasis(nn.Module):
 
 
 class _StackedPrecision(nn.Module):
-    """W = exp(log_weight) > 0 of one model, (1, K, n_features), at first the same precision everywhere."""
+    """W = exp(log_weight) > 0, (S, K, n_features), at first the same precision everywhere."""
 
     def __init__(self, n_centers: int, square: Tensor) -> None:
         super().__init__()
-        self.log_weight = nn.Parameter(-square.mean(0).log().expand(1, n_centers, -1).clone())
+        self.log_weight = nn.Parameter(-square.mean(1, keepdim=True).log().repeat(1, n_centers, 1))
 
 
 class _ResidualLikelihood:

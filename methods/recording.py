@@ -54,6 +54,11 @@ class _Replayed:
         return self._outputs
 
 
+def is_recordable(device: torch.device) -> bool:
+    """Whether launching kernels one by one is what a step on this device waits for."""
+    return device.type == "cuda"
+
+
 def cuda_graph(call: Callable[[], Terms]) -> tuple[Terms, Callable[[], None]]:
     """Capture a call, which is not carried out by that."""
     graph = torch.cuda.CUDAGraph()

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from methods.recording import Recorded, Step, cuda_graph
+from methods.recording import Recorded, Step, cuda_graph, is_recordable
 from methods.streams import Streams, stream_seed
 
 DEFAULT_STEPS = 4_000
@@ -40,7 +40,7 @@ class Rows:
         self.own = dict(own or {})
 
     def __len__(self) -> int:
-        return len(next(iter(self.common.values())))
+        return len(next(iter(self.common.values()))) if self.common else next(iter(self.own.values())).shape[1]
 
     def take(self, index: Tensor) -> dict[str, Tensor]:
         """The rows `index` (S, b) of each model."""
@@ -364,9 +364,8 @@ class _Run:
         return {name: value / n for name, value in sums.items()}
 
     def _record_anew(self) -> None:
-        """On a GPU, a step is launched as one graph."""
-        on_gpu = self.parameters.device.type == "cuda"
-        self._step: Step = Recorded(self._descend, cuda_graph) if on_gpu else self._descend
+        recordable = is_recordable(self.parameters.device)
+        self._step: Step = Recorded(self._descend, cuda_graph) if recordable else self._descend
 
     def _descend(self, batch: Terms, draws: Terms) -> dict[str, Tensor]:
         """One optimiser step; the terms before it."""

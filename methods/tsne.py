@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, OnEpoch, check_matrix, require_positive
+from methods.base import Array, check_matrix, require_positive
 from methods.networks import Activation
 
 
@@ -24,6 +24,7 @@ class TSNE(AttachedDecoderMethod):
     """
 
     search_space: ClassVar[dict[str, Any]] = {"perplexity": {"low": 5.0, "high": 100.0, "log": True}}
+    stackable: ClassVar[tuple[str, ...]] = ("perplexity",)
 
     def __init__(
         self,
@@ -55,16 +56,7 @@ class TSNE(AttachedDecoderMethod):
         if self.latent_dim > 2:
             raise ValueError(f"latent_dim must be 1 or 2 for t-SNE, got {self.latent_dim}")
 
-    def fit(
-        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
-    ) -> Self:
-        """Embed X (n_samples, n_features) and fit the attached decoder; X_val and on_epoch have no effect.
-
-        Raises:
-            ValueError: latent_dim exceeds the number of samples or of features.
-        """
-        self.check_parameters()
-        X = check_matrix(X)
+    def _embed(self, X: Array) -> None:
         if self.latent_dim > min(X.shape):
             raise ValueError(
                 f"latent_dim = {self.latent_dim} exceeds n_samples = {X.shape[0]} or n_features = {X.shape[1]}"
@@ -79,7 +71,6 @@ class TSNE(AttachedDecoderMethod):
         fitted -= (fitted.max(axis=0) + fitted.min(axis=0)) / 2
         self.tsne_ = fitted
         self.embedding_ = np.asarray(fitted, dtype=np.float32)
-        return self._attach(X)
 
     def encode(self, X: Array) -> Array:
         """Latent points (n_samples, latent_dim), float32."""

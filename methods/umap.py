@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, OnEpoch, check_matrix, require_positive
+from methods.base import Array, check_matrix, require_positive
 from methods.networks import Activation
 
 
@@ -28,6 +28,7 @@ class UMAP(AttachedDecoderMethod):
         "n_neighbors": {"low": 5, "high": 50, "log": True},
         "min_dist": {"low": 0.0, "high": 0.9},
     }
+    stackable: ClassVar[tuple[str, ...]] = ("n_neighbors", "min_dist")
 
     def __init__(
         self,
@@ -61,16 +62,7 @@ class UMAP(AttachedDecoderMethod):
         if not 0 <= self.min_dist <= 1:
             raise ValueError(f"min_dist must lie in [0, 1], got {self.min_dist}")
 
-    def fit(
-        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
-    ) -> Self:
-        """Embed X (n_samples, n_features) and fit the attached decoder; X_val and on_epoch have no effect.
-
-        Raises:
-            ValueError: n_neighbors is below 2 or not below the number of samples.
-        """
-        self.check_parameters()
-        X = check_matrix(X)
+    def _embed(self, X: Array) -> None:
         if not 2 <= self.n_neighbors < len(X):
             raise ValueError(f"n_neighbors = {self.n_neighbors} must be at least 2 and below n_samples = {len(X)}")
         self.umap_ = self._new(
@@ -80,7 +72,6 @@ class UMAP(AttachedDecoderMethod):
             random_state=self.random_state,
         ).fit(X)
         self.embedding_ = np.asarray(self.umap_.embedding_, dtype=np.float32)
-        return self._attach(X)
 
     def encode(self, X: Array) -> Array:
         """Latent points (n_samples, latent_dim), float32."""

@@ -85,3 +85,29 @@ def test_digits_are_learned():
 def test_unusable_hyperparameters_are_named(parameters, said):
     with pytest.raises(ValueError, match=said):
         CNNVAE(**parameters).fit(images((1, 2, 5)))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda generators: convolution((2, 6, 8), 5, 3, generators),
+        lambda generators: transposed_convolution((2, 3, 4), (5, 6, 8), 3, generators),
+    ],
+)
+def test_a_grouped_convolution_is_that_of_each_model(build):
+    layer = build([torch.Generator().manual_seed(s) for s in range(3)]).double()
+    n_in = int(np.prod(layer.in_shape))
+    x = torch.randn(3, 4, n_in, dtype=torch.float64, requires_grad=True)
+    wanted = [x, layer.weight, layer.bias]
+    for bias in (layer.bias, None):
+        ours, theirs = layer._grouped(x, bias), layer._one_by_one(x, bias)
+        torch.testing.assert_close(ours, theirs)
+        for a, b in zip(
+            torch.autograd.grad(ours.sin().sum(), wanted, materialize_grads=True),
+            torch.autograd.grad(theirs.sin().sum(), wanted, materialize_grads=True),
+            strict=True,
+        ):
+            torch.testing.assert_close(a, b)
+    # Tangents (S, n, t, features) are images like others.
+    tangents = x.detach()[:, :, None].expand(-1, -1, 2, -1)
+    torch.testing.assert_close(layer._grouped(tangents, None), layer._one_by_one(tangents, None))

@@ -12,11 +12,14 @@ from methods.base import DivergedError
 from methods.cnn_vae import CNNVAE
 from methods.ensemble_vae import EnsembleVAE
 from methods.irvae import IRVAE
+from methods.isomap import Isomap
 from methods.metric_vae import MetricVAE
 from methods.nrae import NRAEL, NRAEQ
 from methods.rbf_vae import RBFVAE
 from methods.streams import Streams
 from methods.training import Adam, Parameters
+from methods.tsne import TSNE
+from methods.umap import UMAP
 from methods.vae import VAE
 
 METHODS = [Autoencoder, VAE, IRVAE, NRAEL, NRAEQ, EnsembleVAE, RBFVAE, CNNVAE, MetricVAE]
@@ -83,6 +86,47 @@ def test_attached_decoders_in_a_stack_equal_those_alone(double_precision):
         (alone,) = fit_decoders([embeddings[s]], X, [s], hidden=[8], epochs=10)
         for ours, theirs in zip(stack[s].parameters(), alone.parameters(), strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("component, differing", [
+    (Isomap, {"n_neighbors": 7}), (UMAP, {"n_neighbors": 7, "min_dist": 0.4}), (TSNE, {"perplexity": 11.0}),
+])  # fmt: skip
+def test_methods_with_attached_decoders_in_a_stack_equal_those_alone(component, differing, double_precision):
+    X = data()
+    settings = {"hidden": [8], "epochs": 5}
+    own = [{}, differing if component.stackable else {}]
+    stack = [component(**settings, **other, random_state=seed) for seed, other in enumerate(own)]
+    assert component.fit_many(stack, X) == [None, None]
+    for seed, other in enumerate(own):
+        alone = component(**settings, **other, random_state=seed).fit(X)
+        for name, value in alone.state_arrays().items():
+            np.testing.assert_allclose(stack[seed].state_arrays()[name], value, rtol=1e-6, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(stack[seed].encode(X[:9]), alone.encode(X[:9]), rtol=1e-6, atol=1e-6)
+
+
+def test_isomap_embeds_once_for_all_seeds():
+    stack = [Isomap(hidden=[8], epochs=1, random_state=seed) for seed in range(2)]
+    Isomap.fit_many(stack, data())
+    assert stack[0].isomap_ is stack[1].isomap_
+    with pytest.raises(ValueError, match="n_neighbors"):
+        Isomap.fit_many([Isomap(n_neighbors=5), Isomap(n_neighbors=6)], data())
+
+
+def test_a_precision_of_the_second_stage_that_diverges_leaves_the_others_untouched(monkeypatch):
+    X = data()
+    settings = {"hidden": [8], "epochs": 3, "rbf_epochs": 3, "n_centers": 4, "device": "cpu"}
+    alone = RBFVAE(**settings, random_state=1).fit(X)
+    residuals = RBFVAE._codes_and_residuals
+
+    def broken(self, x):
+        z, square = residuals(self, x)
+        return z, square * torch.nan if self.random_state == 0 else square
+
+    monkeypatch.setattr(RBFVAE, "_codes_and_residuals", broken)
+    stack = [RBFVAE(**settings, random_state=seed) for seed in range(2)]
+    failures = RBFVAE.fit_many(stack, X)
+    assert "second stage" in str(failures[0]) and failures[1] is None
+    np.testing.assert_allclose(stack[1].deviation(X[:5, :2]), alone.deviation(X[:5, :2]), rtol=1e-5)
 
 
 def test_models_that_differ_in_shape_are_refused_as_a_stack():
@@ -156,10 +200,10 @@ def test_the_learning_rate_falls_in_the_last_fifth_alone(double_precision):
 
 def test_adam_agrees_with_torchs():
     generator = torch.Generator().manual_seed(0)
-    start = torch.randn(2, 5, generator=generator, dtype=torch.float64)
+    start = torch.randn(3, 5, generator=generator, dtype=torch.float64)
     model = torch.nn.ParameterList([torch.nn.Parameter(start.clone())])
     flat = Parameters(model)
-    rates = [1e-2, 1e-3]
+    rates = [1e-2, 1e-2, 1e-3]
     ours = Adam(flat, torch.tensor(rates, dtype=torch.float64), clip_norm=1.0)
     theirs = [torch.nn.Parameter(row.clone()) for row in start]
     optimisers = [torch.optim.Adam([p], lr=rate) for p, rate in zip(theirs, rates, strict=True)]
@@ -171,7 +215,7 @@ def test_adam_agrees_with_torchs():
             ((parameter**4).sum() * 10).backward()
             torch.nn.utils.clip_grad_norm_([parameter], 1.0)
             optimiser.step()
-    torch.testing.assert_close(flat.rows(range(2)), torch.stack([p.detach() for p in theirs]), rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(flat.rows(range(3)), torch.stack([p.detach() for p in theirs]), rtol=1e-5, atol=1e-8)
 
 
 def test_streams_depend_on_seed_and_name_and_not_on_company():
