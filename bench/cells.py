@@ -110,6 +110,7 @@ class Job:
         split: the split to score on.
         root: folder that file targets are relative to.
         out: the result folder. timeout: seconds for each cell. memory: bytes for the process.
+        sharers: processes that share the device.
         prune: whether intermediate scores are reported and may stop a cell.
         reuse: whether saved models may be scored in place of fitting anew.
         picture_seed: the seed whose models are saved with pictures.
@@ -128,6 +129,7 @@ class Job:
     reuse: bool = False
     picture_seed: int | None = None
     group: Group | None = None
+    sharers: int = 1
 
     @property
     def units(self) -> tuple[Unit, ...]:

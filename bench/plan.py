@@ -22,8 +22,8 @@ from metrics.view import NEEDS, OPTIONAL_ABILITIES, missing_from_data
 # Models trained at once: on a CPU sixteen share nearly all that can be shared (docs/measurements/stacks.md), a GPU
 # takes as many as its memory holds.
 _MOST = {"cpu": 16, "cuda": 256}
-# Fewer models than this are not dealt out over workers.
-_WORTH_A_STACK = 4
+# For a method that does not say.
+_LEAST_STACK = 4
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,10 @@ def missing(
 
 @dataclass(frozen=True)
 class Stacking:
-    """How the cells of a request become stacks.
+    """How the cells of a request become stacks: by the suite and the workers alone, whatever is done already.
 
     Attributes:
-        n_pairs: pairs of the run whose methods train stacks. n_workers: processes for them.
+        n_pairs: pairs of the suite whose methods train stacks. n_workers: processes for them.
         largest: models in a stack, at most.
     """
 
@@ -114,18 +114,20 @@ class Stacking:
     largest: int
 
     @classmethod
-    def of(cls, pairs: Sequence[Pair], suite: Suite, n_workers: int, device: str) -> Stacking:
-        n_pairs = sum(_trains_stacks(pair.method, suite) for pair in pairs)
-        return cls(n_pairs, n_workers, suite.stack or _MOST[choose_device(device).type])
+    def of(cls, suite: Suite, n_workers: int, device: str) -> Stacking:
+        n_methods = sum(_trains_stacks(method, suite) for method in suite.methods)
+        return cls(n_methods * len(suite.datasets), n_workers, suite.stack or _MOST[choose_device(device).type])
 
-    def sizes(self, n_cells: int) -> list[int]:
+    def sizes(self, n_cells: int, least: int) -> list[int]:
         """Sizes of the stacks for cells of one shape, so that all pairs together are done soonest.
 
-        A step of S small models takes as long as 1 + S of them would without what they share. The sizes depend on
-        the suite and the number of workers alone, so that a resumed run trains the same stacks.
+        A step of S small models takes as long as 1 + S of them would without what they share.
+
+        Args:
+            least: models that are not dealt out over workers.
         """
         fewest = -(-n_cells // self.largest)
-        most = max(fewest, n_cells // _WORTH_A_STACK)
+        most = max(fewest, n_cells // least)
 
         def duration(n_stacks: int) -> int:
             rounds = -(-n_stacks * self.n_pairs // self.n_workers)
@@ -135,13 +137,23 @@ class Stacking:
         return [n_cells // n_stacks + (at < n_cells % n_stacks) for at in range(n_stacks)]
 
 
-def n_at_once(pairs: Sequence[Pair], suite: Suite, stacking: Stacking) -> int:
-    """Jobs that can run at the same time."""
-    most_cells = len(suite.report_seeds)
-    if suite.tune is not None:
-        most_cells = max(most_cells, len(suite.tune_seeds) * min(suite.tune.batch, suite.tune.trials))
-    in_stacks = len(stacking.sizes(most_cells))
-    return sum(in_stacks if _trains_stacks(pair.method, suite) else most_cells for pair in pairs)
+def n_at_once(suite: Suite, stacking: Stacking) -> int:
+    """Jobs of a suite that can run at the same time."""
+    return len(suite.datasets) * sum(_n_jobs(method, suite, stacking) for method in suite.methods)
+
+
+def _n_jobs(method: MethodChoice, suite: Suite, stacking: Stacking) -> int:
+    """The most jobs of a method on one data set at the same time: of its trials, or of its report seeds."""
+
+    def of(n_alike: int) -> int:
+        return len(stacking.sizes(n_alike, _least(method, suite))) if _trains_stacks(method, suite) else n_alike
+
+    n_reported, n_seeds = of(len(suite.report_seeds)), len(suite.tune_seeds)
+    if suite.tune is None or not method.search:
+        return n_reported
+    n_trials = min(suite.tune.batch, suite.tune.trials)
+    differ_in_shape = set(method.search) - set(method.stackable)
+    return max(n_reported, n_trials * of(n_seeds) if differ_in_shape else of(n_trials * n_seeds))
 
 
 def jobs(
@@ -155,7 +167,7 @@ def jobs(
     return [
         Job(
             cells, found.metrics, request.split, str(suite.root), str(out), device, suite.timeout, suite.memory,
-            request.prune, found.reuse, suite.report_seeds[0], group,
+            request.prune, found.reuse, suite.report_seeds[0], group, stacking.n_workers,
         )
         for cells, group in wanted
     ]  # fmt: skip
@@ -173,8 +185,12 @@ def _stacks(request: Request, suite: Suite, method: MethodChoice, stacking: Stac
     stacks = []
     for group in alike.values():
         rest = iter(group)
-        stacks += [list(islice(rest, size)) for size in stacking.sizes(len(group))]
+        stacks += [list(islice(rest, size)) for size in stacking.sizes(len(group), _least(method, suite))]
     return stacks
+
+
+def _least(method: MethodChoice, suite: Suite) -> int:
+    return getattr(registry.load("method", method.target, suite.root), "least_stack", _LEAST_STACK)
 
 
 def _trains_stacks(method: MethodChoice, suite: Suite) -> bool:

@@ -68,7 +68,7 @@ class Coordinator:
         """Run every missing cell. A killed run loses only the jobs in flight."""
         began = time.monotonic()
         pairs = self._pairs()
-        self._staff(pairs)
+        self._staff()
         self._announce(pairs)
         try:
             for pair in pairs:
@@ -95,14 +95,14 @@ class Coordinator:
         self.chosen = {method.name for method in methods}
         return [Pair(spec, method) for spec in specs for method in methods]
 
-    def _staff(self, pairs: list[Pair]) -> None:
+    def _staff(self) -> None:
         """Workers for as many jobs as there can be at once, and threads for the cores that are left over."""
         cores = usable_cores()
         on_gpu = choose_device(self.options.device).type == "cuda"
         n_workers = self.options.n_workers or (min(cores, _WORKERS_ON_A_GPU) if on_gpu else cores)
-        self.stacking = Stacking.of(pairs, self.suite, n_workers, self.options.device)
+        self.stacking = Stacking.of(self.suite, n_workers, self.options.device)
         if not self.options.n_workers:
-            n_workers = min(n_workers, n_at_once(pairs, self.suite, self.stacking))
+            n_workers = min(n_workers, n_at_once(self.suite, self.stacking))
         threads = min(_MOST_THREADS, max(1, cores // n_workers))
         self.executor = LocalExecutor(n_workers, threads, self.out / LOGS, self._should_stop)
 

@@ -18,7 +18,7 @@ from bench.cells import Cell, DatasetSpec, Group, Job, Record, Score, Status, Un
 from bench.memory import PeakMemory
 from bench.scoring import Fitted, NonFiniteError, empty_scores, observe, restored, score, score_together, view_of
 from bench.signatures import accepted, parameters
-from bench.stacking import largest_stack
+from bench.stacking import Budget, largest_stack
 from datasets.base import Data, as_data, content_hash, head
 from methods.networks import choose_device
 
@@ -101,11 +101,7 @@ def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
     data = _load_once(json.dumps(asdict(job.cells[0].dataset), sort_keys=True), job.root)
     if job.group is not None:
         return [_score_group(prepared, job.group, data, started_at, peak)]
-    fits = _restore(prepared, data) if job.reuse else None
-    if fits is None:
-        fits = _fit(prepared, data, report)
-        for cell, fit in zip(job.cells, fits, strict=True):
-            _look(cell, fit, data, job)
+    fits = _fits(prepared, data, report)
     attached = _AttachedDecoders(job, fits, data)
     records = []
     for position, (cell, fit) in enumerate(zip(job.cells, fits, strict=True)):
@@ -140,22 +136,30 @@ def _score_group(prepared: Prepared, group: Group, data: Data, started_at: str, 
 
 def _one_of_many(prepared: Prepared, cell: Cell, data: Data) -> list[_Fit]:
     """One cell of a group, restored or else fitted anew."""
-    alone = replace(prepared, job=replace(prepared.job, cells=(cell,), group=None))
-    restored_fits = _restore(alone, data)
-    if restored_fits is not None:
-        return restored_fits
-    fits = _fit(alone, data, None)
-    _look(cell, fits[0], data, alone.job)
-    return fits
+    return _fits(replace(prepared, job=replace(prepared.job, cells=(cell,), group=None, reuse=True)), data, None)
 
 
-def _fit(prepared: Prepared, data: Data, report: Report | None) -> list[_Fit]:
+def _fits(prepared: Prepared, data: Data, report: Report | None) -> list[_Fit]:
+    """All cells of the job: restored where that is allowed and possible, the others fitted."""
+    job = prepared.job
+    found = {at: fit for at, cell in enumerate(job.cells) if job.reuse and (fit := _restore(prepared, cell, data))}
+    positions = [at for at in range(len(job.cells)) if at not in found]
+    if positions:
+        found |= zip(positions, _fit(prepared, data, report, positions), strict=True)
+    for at in positions:
+        _look(job.cells[at], found[at], data, job)
+    return [found[at] for at in range(len(job.cells))]
+
+
+def _fit(prepared: Prepared, data: Data, report: Report | None, positions: Sequence[int]) -> list[_Fit]:
+    """The cells at some positions of the job, fitted."""
     job, component = prepared.job, prepared.component
-    methods = [instance(component, cell, data, job.device) for cell in job.cells]
+    methods = [instance(component, job.cells[at], data, job.device) for at in positions]
     fits = [_Fit(method) for method in methods]
-    callbacks = [_callback(prepared, data, fit, at, report) for at, fit in enumerate(fits)]
+    callbacks = [_callback(prepared, data, fit, at, report) for at, fit in zip(positions, fits, strict=True)]
     X, offered = data.X[data.train], beside_rows(data)
-    size = largest_stack(methods, X, offered, job.device, job.memory) if len(methods) > 1 else 1
+    budget = Budget(job.device, job.memory, job.sharers)
+    size = largest_stack(methods, X, offered, budget) if len(methods) > 1 else 1
     for at in range(0, len(fits), size):
         _fit_together(fits[at : at + size], X, offered, callbacks[at : at + size])
     return fits
@@ -304,23 +308,20 @@ def _save_pictures(job: Job, fits: Sequence[_Fit], data: Data) -> None:
         storage.save_pictures(storage.model_folder(Path(job.out), cell.id), arrays)
 
 
-def _restore(prepared: Prepared, data: Data) -> list[_Fit] | None:
-    """The saved models of all cells, or None where one of them has to be fitted anew."""
-    fits = []
-    for cell in prepared.job.cells:
-        saved = storage.load_model(storage.model_folder(Path(prepared.job.out), cell.id))
-        if saved is None or not saved[1].get("loadable"):
-            return None
-        arrays, facts = saved
-        method = instance(prepared.component, cell, data, prepared.job.device)
-        state = {n.removeprefix("state."): v for n, v in arrays.items() if n.startswith("state.")}
-        try:
-            loaded = method.load_arrays(state)
-        except Exception:
-            log.warning("cell %s cannot be loaded; it is fitted anew", cell.id, exc_info=True)
-            return None
-        fits.append(_Fit(method, restored(loaded, arrays, facts["split"])))
-    return fits
+def _restore(prepared: Prepared, cell: Cell, data: Data) -> _Fit | None:
+    """The saved model of a cell, or None where it has to be fitted anew."""
+    saved = storage.load_model(storage.model_folder(Path(prepared.job.out), cell.id))
+    if saved is None or not saved[1].get("loadable"):
+        return None
+    arrays, facts = saved
+    method = instance(prepared.component, cell, data, prepared.job.device)
+    state = {n.removeprefix("state."): v for n, v in arrays.items() if n.startswith("state.")}
+    try:
+        loaded = method.load_arrays(state)
+    except Exception:
+        log.warning("cell %s cannot be loaded; it is fitted anew", cell.id, exc_info=True)
+        return None
+    return _Fit(method, restored(loaded, arrays, facts["split"]))
 
 
 class _AttachedDecoders:

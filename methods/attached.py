@@ -102,6 +102,8 @@ class AttachedDecoderMethod(Method):
     """
 
     decoder_kind: ClassVar[Literal["native", "attached"]] = "attached"
+    # Embedding, the better part of the work, is done one after the other.
+    least_stack: ClassVar[int] = 1
 
     latent_dim: int
     hidden: Sequence[int]

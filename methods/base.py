@@ -27,6 +27,7 @@ class Method(BaseEstimator):
         presets: named hyperparameter settings; 'published' is the paper's.
         search_space: ranges ({'low', 'high', 'log'}) or choices (a list) that tuning draws from.
         stackable: hyperparameters that may differ between models trained as one stack.
+        least_stack: models that are better trained together than by a process for each part of them.
         decoder_kind: 'native', or 'attached' where a decoder is fitted to a frozen embedding.
         prior: 'normal' where latent points drawn from N(0, I) decode to new data, else None.
     """
@@ -34,6 +35,7 @@ class Method(BaseEstimator):
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     search_space: ClassVar[dict[str, Any]] = {}
     stackable: ClassVar[tuple[str, ...]] = ()
+    least_stack: ClassVar[int] = 4
     decoder_kind: ClassVar[Literal["native", "attached"]] = "native"
     prior: ClassVar[Literal["normal"] | None] = None
 

@@ -27,6 +27,8 @@ class Isomap(AttachedDecoderMethod):
     Source: Tenenbaum, de Silva and Langford, Science 2000.
     """
 
+    # One embedding does for all seeds.
+    least_stack: ClassVar[int] = 1_000
     search_space: ClassVar[dict[str, Any]] = {"n_neighbors": {"low": 5, "high": 50, "log": True}}
 
     def __init__(

@@ -133,7 +133,7 @@ class RBFVAE(FixedVarianceVAE):
     @classmethod
     def _second_stage(cls, estimators: Sequence[Self], data: TrainingSet) -> list[DivergedError | None]:
         """Fit the precisions to the residuals of the frozen encoders and decoders."""
-        kernels = [estimator._basis(data) for estimator in estimators]
+        kernels = [estimator._basis(data.x) for estimator in estimators]
         failures: list[DivergedError | None] = [None] * len(estimators)
         # Codes that fall together have fewer centres.
         for n_centers in {len(kernel.rates) for kernel in kernels}:
@@ -143,16 +143,20 @@ class RBFVAE(FixedVarianceVAE):
                 failures[at] = failure
         return failures
 
-    def _basis(self, data: TrainingSet) -> _RadialBasis:
-        z, _ = self._codes_and_residuals(data.x)
-        return _RadialBasis.around(z, self.n_centers, self.bandwidth, stream_seed(self.random_state, "centres"))
+    def _basis(self, x: Tensor) -> _RadialBasis:
+        seed = stream_seed(self.random_state, "centres")
+        return _RadialBasis.around(self._codes(x), self.n_centers, self.bandwidth, seed)
 
-    def _codes_and_residuals(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Posterior means (n, d), and squared residuals (n, n_features) in network units."""
-        encoder, decoder = (cast("nn.Sequential", part) for part in (self.encoder_, self.decoders_[0]))
-        with torch.no_grad():
-            z = encoder[1:](x)
-            return z, (x - decoder[:-1](z)).square() + _SMALLEST_DEVIATION**2
+    @torch.no_grad()
+    def _codes(self, x: Tensor) -> Tensor:
+        """Posterior means (n, d) of rows x in network units."""
+        codes: Tensor = cast("nn.Sequential", self.encoder_)[1:](x)
+        return codes
+
+    @torch.no_grad()
+    def _squared_residuals(self, x: Tensor, z: Tensor) -> Tensor:
+        """Of rows x with codes z, (n, n_features) in network units."""
+        return (x - cast("nn.Sequential", self.decoders_[0])[:-1](z)).square_() + _SMALLEST_DEVIATION**2
 
     def _blank_modules(self, arrays: Mapping[str, Array]) -> dict[str, nn.Module]:
         centres, weight = (torch.tensor(arrays[f"deviation.{name}"]) for name in ("kernel.centres", "weight"))
@@ -187,9 +191,13 @@ def _fit_precisions(
 
 def _residual_rows(estimators: Sequence[RBFVAE], kernels: Sequence[_RadialBasis], x: Tensor) -> Rows:
     """The basis functions (S, n, K) at the codes of rows x, and the squared residuals (S, n, n_features)."""
-    found = [estimator._codes_and_residuals(x) for estimator in estimators]
-    basis = torch.stack([kernel(z) for kernel, (z, _) in zip(kernels, found, strict=True)])
-    return Rows({}, {"basis": basis, "square": torch.stack([square for _, square in found])})
+    codes = [estimator._codes(x) for estimator in estimators]
+    # Filled one by one: each is as large as the data.
+    square = x.new_empty(len(estimators), *x.shape)
+    for at, (estimator, z) in enumerate(zip(estimators, codes, strict=True)):
+        square[at] = estimator._squared_residuals(x, z)
+    basis = torch.stack([kernel(z) for kernel, z in zip(kernels, codes, strict=True)])
+    return Rows({}, {"basis": basis, "square": square})
 
 
 class Deviation(nn.Module):

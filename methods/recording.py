@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
+
+log = logging.getLogger(__name__)
 
 Terms = Mapping[str, Tensor]
 # Terms of a batch and of the random numbers for it.
@@ -16,26 +20,32 @@ Record = Callable[[Callable[[], Terms]], tuple[Terms, Callable[[], None]]]
 _WARM_UP = 3
 
 
-class Recorded:
-    """A step that is replayed from a record of it.
+class Records:
+    """Records of one step, for each shape of its inputs.
 
-    The first calls with inputs of a shape are made as they are, which is the warm-up that CUDA asks for. Whatever the
-    step reads beside its inputs must stay where it is in memory, as must what it writes.
+    The first calls with a shape are made as they are, which is the warm-up that CUDA asks for. Whatever the step reads
+    beside its inputs must stay where it is in memory, as must what it writes. A step that cannot be recorded, because
+    it asks the device for a number, is called every time.
     """
 
-    def __init__(self, step: Step, record: Record) -> None:
-        self._step, self._record = step, record
+    def __init__(self, record: Record) -> None:
+        self._record = record
         self._calls: dict[tuple[torch.Size, ...], int] = {}
-        self._records: dict[tuple[torch.Size, ...], _Replayed] = {}
+        self._records: dict[tuple[torch.Size, ...], Step] = {}
 
-    def __call__(self, batch: Terms, draws: Terms) -> Terms:
+    def __call__(self, step: Step, batch: Terms, draws: Terms) -> Terms:
         """What the step gives; valid until the next call."""
         shape = tuple(value.shape for part in (batch, draws) for value in part.values())
         self._calls[shape] = self._calls.get(shape, 0) + 1
         if self._calls[shape] <= _WARM_UP:
-            return self._step(batch, draws)
+            return step(batch, draws)
         if shape not in self._records:
-            self._records[shape] = _Replayed(self._step, self._record, batch, draws)
+            try:
+                self._records[shape] = _Replayed(step, self._record, batch, draws)
+            except RuntimeError:
+                log.warning("a training step cannot be recorded, its kernels are launched one by one", exc_info=True)
+                self._calls[shape] = -sys.maxsize
+                return step(batch, draws)
         return self._records[shape](batch, draws)
 
 

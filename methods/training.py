@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from methods.recording import Recorded, Step, cuda_graph, is_recordable
+from methods.recording import Records, cuda_graph, is_recordable
 from methods.streams import Streams, stream_seed
 
 DEFAULT_STEPS = 4_000
@@ -148,15 +148,14 @@ class Adam:
         self.parameters = parameters
         self.learning_rate = learning_rate
         self.clip_norm = clip_norm
-        self.steps = 0
         self.moments = [[torch.zeros_like(tensor) for tensor in parameters.tensors] for _ in range(2)]
-        self._prepare()
+        self._prepare(steps=0)
 
-    def keep(self, index: Tensor) -> None:
-        """Go on with these models only, once `parameters` does."""
+    def keep(self, index: Tensor, steps: int) -> None:
+        """Go on with these models only, once `parameters` does, after so many steps."""
         self.learning_rate = self.learning_rate[index]
         self.moments = [[moment[index] for moment in moments] for moments in self.moments]
-        self._prepare()
+        self._prepare(steps)
 
     def scale_rates(self, factor: float) -> None:
         """From now on take the learning rates times a factor."""
@@ -171,12 +170,12 @@ class Adam:
         for run in self._runs:
             run.step([gradient[run.models] for gradient in gradients])
 
-    def _prepare(self) -> None:
+    def _prepare(self, steps: int) -> None:
         rates = self.learning_rate.tolist()
         starts = [at for at, rate in enumerate(rates) if at == 0 or rate != rates[at - 1]]
         state = [[tensor.detach() for tensor in self.parameters.tensors], *self.moments]
         self._runs = [
-            _SameRate(slice(*ends), self.learning_rate, self.steps, state) for ends in pairwise([*starts, len(rates)])
+            _SameRate(slice(*ends), self.learning_rate, steps, state) for ends in pairwise([*starts, len(rates)])
         ]
 
 
@@ -185,10 +184,11 @@ class _SameRate:
 
     def __init__(self, models: slice, rates: Tensor, steps: int, state: Sequence[Sequence[Tensor]]) -> None:
         self.models = models
-        self.rate = rates[models.start].clone()
+        # On a GPU the kernel reads single precision, whatever the parameters are.
+        self.rate = rates[models.start].float() if rates.is_cuda else rates[models.start].clone()
         self._tensors, self._first, self._second = ([tensor[models] for tensor in part] for part in state)
         # One count for each tensor, as the kernel wants them.
-        self._counts = [torch.tensor(float(steps), device=rates.device) for _ in self._tensors]
+        self._counts = [torch.tensor(float(steps), dtype=torch.float32, device=rates.device) for _ in self._tensors]
 
     def step(self, gradients: list[Tensor]) -> None:
         adam(
@@ -268,7 +268,8 @@ class _Run:
         self.rows, self.held_out, self.streams, self.weights = rows, held_out, streams, weights
         self.parameters = Parameters(model)
         self.adam = Adam(self.parameters, learning_rate, schedule.clip_norm)
-        self._record_anew()
+        self.steps = 0
+        self.records = Records(cuda_graph) if is_recordable(self.parameters.device) else None
         size = len(self.parameters)
         self.members = list(range(size))
         self.outcomes: dict[int, Outcome] = {}
@@ -292,11 +293,11 @@ class _Run:
         sums: dict[str, Tensor] = {}
         seen = 0
         for start in range(0, n, size):
-            if self.adam.steps == total_steps:
+            if self.steps == total_steps:
                 break
             index = order[:, start : start + size]
             terms = self._step(self.rows.take(index), _part(draws, start, size))
-            self.adam.steps += 1
+            self.steps += 1
             _accumulate(sums, terms, index.shape[1])
             seen += index.shape[1]
         scores = {name: value / seen for name, value in sums.items()}
@@ -344,8 +345,9 @@ class _Run:
         if kept:
             self.best = self.best[index]
             self.parameters.keep(index)
-            self.adam.keep(index)
-            self._record_anew()
+            self.adam.keep(index, self.steps)
+            # What is recorded is of tensors that are gone.
+            self.records = None if self.records is None else Records(cuda_graph)
             self.streams.keep(kept)
             self.rows.keep(index)
             self.held_out.keep(index)
@@ -363,9 +365,8 @@ class _Run:
             _accumulate(sums, self._losses(batch, _part(self.held_out_draws, start, size)), len(index))
         return {name: value / n for name, value in sums.items()}
 
-    def _record_anew(self) -> None:
-        recordable = is_recordable(self.parameters.device)
-        self._step: Step = Recorded(self._descend, cuda_graph) if recordable else self._descend
+    def _step(self, batch: Terms, draws: Terms) -> Terms:
+        return self._descend(batch, draws) if self.records is None else self.records(self._descend, batch, draws)
 
     def _descend(self, batch: Terms, draws: Terms) -> dict[str, Tensor]:
         """One optimiser step; the terms before it."""

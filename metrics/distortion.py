@@ -73,9 +73,9 @@ def probed_distortion(decoder: Decoder, z: Tensor, probes: Tensor) -> tuple[Tens
     """
     Jv = push_forward(decoder, z, probes)[1]
     # Working in units of the mean stretch keeps the fourth power below from overflowing single precision.
-    unit = Jv.detach().square().sum(-1).mean().sqrt()
+    unit = Jv.detach().square().sum(-1).mean((-2, -1)).sqrt()[..., None, None, None]
     Jv = Jv / unit
-    Gv = torch.stack([pull_back(decoder, z, Jv[..., k, :] / unit) for k in range(probes.shape[-2])], dim=-2)
+    Gv = torch.stack([pull_back(decoder, z, Jv[..., k, :] / unit[..., 0]) for k in range(probes.shape[-2])], dim=-2)
     trace, trace_of_square = Jv.square().sum(-1).mean(-2), Gv.square().sum(-1).mean(-2)
     mean, mean_of_square = trace.mean(-1), trace_of_square.mean(-1)
     estimate = z.shape[-1] * mean_of_square / mean.square() - 1

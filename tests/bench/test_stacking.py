@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,33 +11,40 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.plan import Stacking
-from bench.stacking import largest_stack, peak_tensor_bytes
+from bench import work
+from bench.cells import Cell, DatasetSpec, Job
+from bench.config import load_suite
+from bench.plan import Stacking, n_at_once
+from bench.stacking import Budget, _bytes_of_one_more, largest_stack, peak_tensor_bytes
+from datasets.base import content_hash
 from methods.autoencoder import Autoencoder
 from methods.pca import PCA
+from methods.rbf_vae import RBFVAE
 from tests.bench.comparison import frame_of
 
 
 @pytest.mark.parametrize(
-    ("n_cells", "n_pairs", "n_workers", "sizes"),
+    ("n_cells", "n_pairs", "n_workers", "least", "sizes"),
     [
-        (3, 1, 2, [3]),  # too few to deal out
-        (10, 1, 2, [5, 5]),
-        (10, 1, 1, [10]),
-        (10, 1, 16, [5, 5]),
-        (11, 1, 16, [6, 5]),
-        (10, 16, 16, [10]),  # the other pairs keep the workers busy
-        (10, 3, 2, [5, 5]),  # three stacks of ten would leave a worker idle at the end
-        (20, 1, 1, [10, 10]),  # more than 16
+        (3, 1, 2, 4, [3]),  # too few to deal out
+        (3, 1, 2, 1, [2, 1]),
+        (10, 1, 2, 4, [5, 5]),
+        (10, 1, 1, 4, [10]),
+        (10, 1, 16, 4, [5, 5]),
+        (10, 1, 16, 1, [1] * 10),
+        (11, 1, 16, 4, [6, 5]),
+        (10, 16, 16, 4, [10]),  # the other pairs keep the workers busy
+        (10, 3, 2, 4, [5, 5]),  # three stacks of ten would leave a worker idle at the end
+        (20, 1, 1, 4, [10, 10]),  # more than 16
     ],
 )
-def test_cells_are_dealt_out_so_that_no_worker_idles(n_cells, n_pairs, n_workers, sizes):
-    assert Stacking(n_pairs, n_workers, largest=16).sizes(n_cells) == sizes
+def test_cells_are_dealt_out_so_that_no_worker_idles(n_cells, n_pairs, n_workers, least, sizes):
+    assert Stacking(n_pairs, n_workers, largest=16).sizes(n_cells, least) == sizes
 
 
-@given(st.integers(1, 200), st.integers(1, 20), st.integers(1, 64), st.integers(1, 16))
-def test_every_cell_is_in_a_stack_and_no_stack_is_too_large(n_cells, n_pairs, n_workers, largest):
-    sizes = Stacking(n_pairs, n_workers, largest).sizes(n_cells)
+@given(st.integers(1, 200), st.integers(1, 20), st.integers(1, 64), st.integers(1, 16), st.integers(1, 9))
+def test_every_cell_is_in_a_stack_and_no_stack_is_too_large(n_cells, n_pairs, n_workers, largest, least):
+    sizes = Stacking(n_pairs, n_workers, largest).sizes(n_cells, least)
     assert sum(sizes) == n_cells and min(sizes) >= 1 and max(sizes) <= largest
     assert max(sizes) - min(sizes) <= 1
 
@@ -58,11 +66,66 @@ def test_a_stack_is_as_large_as_its_memory_allows():
     small = [Autoencoder(hidden=[8], random_state=seed, device="cpu") for seed in range(12)]
     # 1,000 x 1,000 weights twice, five times over: 40 MB for each model and more.
     wide = [Autoencoder(hidden=[1_000, 1_000], random_state=seed, device="cpu") for seed in range(12)]
-    assert largest_stack(small, X, offered, "cpu", 8_000_000_000) == 12
-    assert 6 <= largest_stack(wide, X, offered, "cpu", 8_000_000_000) < 12
-    assert largest_stack(wide, X, offered, "cpu", 1) == 1
+    plenty, nothing = Budget("cpu", 8_000_000_000), Budget("cpu", 1)
+    assert largest_stack(small, X, offered, plenty) == 12
+    assert 6 <= largest_stack(wide, X, offered, plenty) < 12
+    assert largest_stack(wide, X, offered, nothing) == 1
     # What a fit takes that trains by no batches is not told by a few rows.
-    assert largest_stack([PCA(), PCA()], X, offered, "cpu", 1) == 2
+    assert largest_stack([PCA(), PCA()], X, offered, nothing) == 2
+
+
+def test_what_grows_with_the_rows_is_foreseen():
+    X = np.random.default_rng(0).random((6_000, 200), dtype=np.float32)
+    foreseen = _bytes_of_one_more(RBFVAE(hidden=[8], device="cpu"), X, {"X_val": X[:300]})
+    models = [RBFVAE(hidden=[8], epochs=1, rbf_epochs=1, device="cpu") for _ in range(2)]
+    one, two = (peak_tensor_bytes(lambda n=n: RBFVAE.fit_many(models[:n], X, X_val=X[:300])) for n in (1, 2))
+    # The squared residuals alone are 4.8 MB for each model.
+    assert two - one > 4.8e6 and 0.9 < foreseen / (two - one) < 1.5
+
+
+@pytest.mark.parametrize(("error", "size"), [(MemoryError(), 1), (torch.OutOfMemoryError(), 1), (TypeError(), 2)])
+def test_a_dry_run_that_fails_says_how_many_only_where_memory_failed(error, size):
+    class Broken(Autoencoder):
+        @classmethod
+        def fit_many(cls, estimators, X, **beside):
+            raise error
+
+    assert largest_stack([Broken(), Broken()], np.zeros((9, 2), np.float32), {}, Budget("cpu", 8_000_000_000)) == size
+
+
+def test_workers_are_as_many_as_there_can_be_jobs(write_suite):
+    def n_jobs(text, n_workers=16):
+        suite = load_suite(write_suite(text))
+        return n_at_once(suite, Stacking.of(suite, n_workers, "cpu"))
+
+    suite = SUITE.replace("STACK", "")
+    assert n_jobs(suite) == 2  # four seeds of each method as one stack
+    assert n_jobs(suite, 1) == 2
+    assert n_jobs(suite.replace("[0, 1, 2, 3]", "[0, 1, 2, 3, 4, 5, 6, 7]")) == 3  # isomap embeds once for all
+    assert n_jobs(suite.replace("isomap", "umap")) == 1 + 4
+    assert n_jobs(suite.replace("[methods.isomap]\nepochs = 3\nhidden = [8]", "[methods.pca]")) == 1 + 4
+    tuned = suite + "[tune]\ntrials = 8\nbatch = 6\nobjective = 'knn_preservation'\n"
+    assert n_jobs(tuned) == 1 + 6  # trials that differ in learning rate only, and in neighbours
+
+
+def test_a_job_too_large_for_its_memory_trains_part_after_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(work, "largest_stack", lambda methods, X, offered, budget: 2)
+    spec = DatasetSpec("roll", "swiss_roll", {"n": 300}, "", None)
+    spec = replace(spec, content=content_hash(work.load_data(spec, tmp_path)))
+    params = {"hidden": [4], "epochs": 8}
+    cells = tuple(Cell("tune", spec, "ae", "ae", params, seed) for seed in range(5))
+    job = Job(cells, ("knn_preservation",), "validation", str(tmp_path), str(tmp_path), "cpu", 60.0, 10**9, prune=True)
+    asked = []
+
+    def report(position, epoch, value):
+        asked.append((position, epoch))
+        return position == 3 and epoch == 4
+
+    records = work.run_job(work.prepare(job), report)
+    assert [record.stack_size for record in records] == [2, 2, 2, 2, 1]
+    assert [record.cell.seed for record in records] == [0, 1, 2, 3, 4]
+    assert [record.status for record in records] == ["ok", "ok", "ok", "pruned", "ok"]
+    assert asked == [(0, 4), (1, 4), (0, 8), (1, 8), (2, 4), (3, 4), (2, 8), (4, 4), (4, 8)]
 
 
 SUITE = """

@@ -50,7 +50,7 @@ class PlainIRVAE(nn.Module):
 def train(model: nn.Module, X: Tensor, X_val: Tensor, epochs: int) -> nn.Module:
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(epochs):
-        order = torch.randperm(len(X))
+        order = torch.randperm(len(X), device=X.device)
         for start in range(0, len(X), BATCH):
             optimiser.zero_grad()
             model.loss(X[order[start : start + BATCH]]).backward()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,30 +19,35 @@ from methods.irvae import IRVAE
 from methods.nrae import NRAEL
 from tests.benchmarks import plain_loops
 
-N_MODELS, N_TRAIN, N_VALIDATION = 16, 1_100, 100
+N_MODELS, N_VALIDATION, BATCH = 16, 100, 100
 CORES = 2
 
-# Component, its settings, features of the data, epochs.
-CASES: dict[str, tuple[type, dict[str, Any], int, int]] = {
-    "ae 784-256x4-2": (Autoencoder, {"hidden": [256] * 4}, 784, 3),
-    "ae 3-64x4-2": (Autoencoder, {"hidden": [64] * 4}, 3, 12),
-    "irvae 784-256x4-2": (IRVAE, {"hidden": [256] * 4}, 784, 2),
-    "irvae 3-64x4-2": (IRVAE, {"hidden": [64] * 4}, 3, 6),
-    "nrae-l 784-256x4-2": (NRAEL, {"hidden": [256] * 4}, 784, 2),
-    "nrae-l 3-64x4-2": (NRAEL, {"hidden": [64] * 4}, 3, 6),
-    "cnn-vae 8x8": (CNNVAE, {"sample_shape": (1, 8, 8)}, 64, 1),
-    "cnn-vae 28x28": (CNNVAE, {"sample_shape": (1, 28, 28)}, 784, 1),
+# Component, its settings, features of the data, epochs, batches in each.
+CASES: dict[str, tuple[type, dict[str, Any], int, int, int]] = {
+    "ae 784-256x4-2": (Autoencoder, {"hidden": [256] * 4}, 784, 3, 10),
+    "ae 3-64x4-2": (Autoencoder, {"hidden": [64] * 4}, 3, 12, 10),
+    "irvae 784-256x4-2": (IRVAE, {"hidden": [256] * 4}, 784, 2, 10),
+    "irvae 3-64x4-2": (IRVAE, {"hidden": [64] * 4}, 3, 6, 10),
+    "nrae-l 784-256x4-2": (NRAEL, {"hidden": [256] * 4}, 784, 2, 10),
+    "nrae-l 3-64x4-2": (NRAEL, {"hidden": [64] * 4}, 3, 6, 10),
+    "cnn-vae 8x8": (CNNVAE, {"sample_shape": (1, 8, 8)}, 64, 1, 10),
+    "cnn-vae 28x28": (CNNVAE, {"sample_shape": (1, 28, 28)}, 784, 1, 3),
 }
 PLAIN = {Autoencoder: plain_loops.PlainAutoencoder, IRVAE: plain_loops.PlainIRVAE}
 
 
+def data(n_features: int, batches: int) -> tuple[np.ndarray, np.ndarray]:
+    X = np.random.default_rng(0).random((batches * BATCH + N_VALIDATION, n_features), dtype=np.float32)
+    return X[N_VALIDATION:], X[:N_VALIDATION]
+
+
 def train(case: str, seeds: list[int], size: int, device: str = "cpu") -> None:
     """Train models with these seeds in stacks of a size."""
-    component, settings, n_features, epochs = CASES[case]
-    X = np.random.default_rng(0).random((N_TRAIN + N_VALIDATION, n_features), dtype=np.float32)
+    component, settings, n_features, epochs, batches = CASES[case]
+    X, X_val = data(n_features, batches)
     models = [component(**settings, epochs=epochs, patience=None, device=device, random_state=seed) for seed in seeds]
     for at in range(0, len(models), size):
-        component.fit_many(models[at : at + size], X[:N_TRAIN], X_val=X[N_TRAIN:])
+        component.fit_many(models[at : at + size], X, X_val=X_val)
 
 
 @pytest.fixture(params=[1, CORES], ids=["1 thread", f"{CORES} threads"])
@@ -52,11 +58,11 @@ def threads(request) -> Iterator[int]:
     torch.set_num_threads(before)
 
 
-def measure(benchmark, case: str, call, rounds: int = 5) -> None:
+def measure(benchmark, case: str, call, rounds: int = 3) -> None:
     """The time of a step of one model goes into the benchmark's `extra_info`."""
     benchmark.group = case
     benchmark.pedantic(call, rounds=rounds, warmup_rounds=1)
-    steps = N_MODELS * CASES[case][3] * N_TRAIN // 100
+    steps = N_MODELS * CASES[case][3] * CASES[case][4]
     if benchmark.stats is not None:
         benchmark.extra_info["ms_per_step_of_one_model"] = 1e3 * benchmark.stats.stats.median / steps
 
@@ -69,13 +75,13 @@ def test_in_one_process(benchmark, case, size, threads):
 
 @pytest.mark.parametrize("case", [case for case, (component, *_) in CASES.items() if component in PLAIN])
 def test_plain_pytorch(benchmark, case, threads):
-    component, settings, n_features, epochs = CASES[case]
-    X = torch.as_tensor(np.random.default_rng(0).random((N_TRAIN + N_VALIDATION, n_features), dtype=np.float32))
+    component, settings, n_features, epochs, batches = CASES[case]
+    X, X_val = map(torch.as_tensor, data(n_features, batches))
 
     def one_after_the_other():
         for _ in range(N_MODELS):
             model = PLAIN[component](n_features, settings["hidden"])
-            plain_loops.train(model, X[:N_TRAIN], X[N_TRAIN:], epochs)
+            plain_loops.train(model, X, X_val, epochs)
 
     measure(benchmark, case, one_after_the_other)
 
@@ -84,7 +90,12 @@ def test_plain_pytorch(benchmark, case, threads):
 def processes() -> Iterator[ProcessPoolExecutor]:
     """One process of one thread for each core, as the runner has them."""
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(CORES, mp_context=spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    # They import this module.
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        ProcessPoolExecutor(CORES, mp_context=spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        patch.syspath_prepend(str(Path(__file__).parents[2]))
         yield pool
 
 
@@ -121,12 +132,12 @@ def test_seeds_of_irvae_on_a_gpu(benchmark, n_models):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_thirty_plain_loops_of_irvae_on_a_gpu(benchmark):
-    X = torch.rand(N_TRAIN + N_VALIDATION, 784, device="cuda")
+    X, X_val = (torch.as_tensor(part, device="cuda") for part in data(784, CASES["irvae 784-256x4-2"][4]))
 
     def one_after_the_other():
         for _ in range(30):
             model = plain_loops.PlainIRVAE(784, [256] * 4).to("cuda")
-            plain_loops.train(model, X[:N_TRAIN], X[N_TRAIN:], CASES["irvae 784-256x4-2"][3])
+            plain_loops.train(model, X, X_val, CASES["irvae 784-256x4-2"][3])
 
     benchmark.group = "irvae on a GPU"
-    benchmark.pedantic(one_after_the_other, rounds=1)
+    benchmark.pedantic(one_after_the_other, rounds=1, warmup_rounds=1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 import torch
 
+from methods import training
 from methods.attached import fit_decoders
 from methods.autoencoder import Autoencoder
 from methods.base import DivergedError
@@ -89,12 +92,12 @@ def test_attached_decoders_in_a_stack_equal_those_alone(double_precision):
 
 
 @pytest.mark.parametrize("component, differing", [
-    (Isomap, {"n_neighbors": 7}), (UMAP, {"n_neighbors": 7, "min_dist": 0.4}), (TSNE, {"perplexity": 11.0}),
+    (Isomap, {}), (UMAP, {"n_neighbors": 7, "min_dist": 0.4}), (TSNE, {"perplexity": 11.0}),
 ])  # fmt: skip
 def test_methods_with_attached_decoders_in_a_stack_equal_those_alone(component, differing, double_precision):
     X = data()
     settings = {"hidden": [8], "epochs": 5}
-    own = [{}, differing if component.stackable else {}]
+    own = [{}, differing]
     stack = [component(**settings, **other, random_state=seed) for seed, other in enumerate(own)]
     assert component.fit_many(stack, X) == [None, None]
     for seed, other in enumerate(own):
@@ -116,13 +119,12 @@ def test_a_precision_of_the_second_stage_that_diverges_leaves_the_others_untouch
     X = data()
     settings = {"hidden": [8], "epochs": 3, "rbf_epochs": 3, "n_centers": 4, "device": "cpu"}
     alone = RBFVAE(**settings, random_state=1).fit(X)
-    residuals = RBFVAE._codes_and_residuals
+    residuals = RBFVAE._squared_residuals
 
-    def broken(self, x):
-        z, square = residuals(self, x)
-        return z, square * torch.nan if self.random_state == 0 else square
+    def broken(self, x, z):
+        return residuals(self, x, z) * (torch.nan if self.random_state == 0 else 1.0)
 
-    monkeypatch.setattr(RBFVAE, "_codes_and_residuals", broken)
+    monkeypatch.setattr(RBFVAE, "_squared_residuals", broken)
     stack = [RBFVAE(**settings, random_state=seed) for seed in range(2)]
     failures = RBFVAE.fit_many(stack, X)
     assert "second stage" in str(failures[0]) and failures[1] is None
@@ -132,6 +134,24 @@ def test_a_precision_of_the_second_stage_that_diverges_leaves_the_others_untouch
 def test_models_that_differ_in_shape_are_refused_as_a_stack():
     with pytest.raises(ValueError, match="hidden"):
         Autoencoder.fit_many([Autoencoder(hidden=[8]), Autoencoder(hidden=[9])], data())
+
+
+@pytest.mark.parametrize("latent_dim", [2, 17])  # IRVAE's regulariser is exact, or takes probes
+def test_no_term_of_a_loss_mixes_models(latent_dim):
+    settings = {"hidden": [8], "latent_dim": latent_dim, "epochs": 3, "clip_norm": None, "device": "cpu"}
+    stack = [IRVAE(**settings, learning_rate=rate) for rate in (1e-3, 1e25)]
+    failures = IRVAE.fit_many(stack, data(d=20))
+    assert failures[0] is None and isinstance(failures[1], DivergedError)
+
+
+def test_what_a_training_took_is_freed_with_its_models():
+    gc.collect()
+    gc.disable()
+    try:
+        Autoencoder(hidden=[8], epochs=1, device="cpu").fit(data())
+        assert not [found for found in gc.get_objects() if type(found) is training._Run]
+    finally:
+        gc.enable()
 
 
 def test_a_member_that_diverges_leaves_the_others_untouched(double_precision):
