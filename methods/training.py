@@ -16,12 +16,15 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim.adam import adam
 
 from methods.recording import Records, cuda_graph, is_recordable
 from methods.streams import Streams, stream_seed
 
 DEFAULT_STEPS = 4_000
+# Numbers in the widest vector register.
+_REGISTER = 16
 
 Terms = Mapping[str, Tensor]
 OnEpoch = Callable[[int, int, Mapping[str, float], Tensor], bool]
@@ -102,38 +105,58 @@ class Outcome:
 
 
 class Parameters:
-    """The parameters (S, ...) of a stacked model; what is kept of a model is one row (P,) of all its numbers."""
+    """The parameters of a stacked model, which are views of `values`.
+
+    What is kept of a model is one row (P,) of all its numbers.
+
+    Attributes:
+        values: for each parameter a matrix with a row for each model. Rows are filled up to whole vector registers:
+            a number's last bit is then the same wherever its model stands in a stack.
+    """
 
     def __init__(self, model: nn.Module) -> None:
-        self.tensors = list(model.parameters())
+        self._parameters = list(model.parameters())
+        self.values = [_filled_up(parameter.detach()) for parameter in self._parameters]
+        self._bind()
 
     def __len__(self) -> int:
-        return len(self.tensors[0])
+        return len(self.values[0])
 
     @property
     def device(self) -> torch.device:
-        return self.tensors[0].device
+        return self.values[0].device
 
     def rows(self, positions: Sequence[int]) -> Tensor:
         """A copy (k, P) of the parameters of k models."""
         index = torch.tensor(positions, dtype=torch.long, device=self.device)
-        return torch.cat([tensor.detach()[index].reshape(len(index), -1) for tensor in self.tensors], dim=1)
+        return torch.cat([parameter.detach()[index].reshape(len(index), -1) for parameter in self._parameters], dim=1)
 
     def load(self, row: Tensor) -> None:
         """Give every model the parameters (P,)."""
-        parts = row.split([tensor[0].numel() for tensor in self.tensors])
-        for tensor, part in zip(self.tensors, parts, strict=True):
-            tensor.data.copy_(part.view(tensor.shape[1:]))
+        parts = row.split([parameter[0].numel() for parameter in self._parameters])
+        for parameter, part in zip(self._parameters, parts, strict=True):
+            parameter.data.copy_(part.view(parameter.shape[1:]))
 
     def keep(self, index: Tensor) -> None:
         """Go on with these models only."""
-        for tensor in self.tensors:
-            tensor.data = tensor.data[index]
+        self.values = [values[index] for values in self.values]
+        self._bind()
 
     def gradients(self, loss: Tensor) -> list[Tensor]:
-        """Gradients (S, ...) of a loss that is a sum over models, for each of the tensors."""
-        found = torch.autograd.grad(loss, self.tensors, materialize_grads=True)
-        return [gradient.contiguous() for gradient in found]
+        """Gradients of a loss that is a sum over models, shaped as `values`."""
+        found = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
+        return [_filled_up(gradient) for gradient in found]
+
+    def _bind(self) -> None:
+        for parameter, values in zip(self._parameters, self.values, strict=True):
+            shape = parameter.shape[1:]
+            parameter.data = values[:, : shape.numel()].view(len(values), *shape)
+
+
+def _filled_up(tensor: Tensor) -> Tensor:
+    """(S, ...) as a contiguous matrix, its rows filled up with zeros."""
+    matrix = tensor.reshape(len(tensor), -1)
+    return functional.pad(matrix, (0, -matrix.shape[1] % _REGISTER)).contiguous()
 
 
 class Adam:
@@ -148,7 +171,7 @@ class Adam:
         self.parameters = parameters
         self.learning_rate = learning_rate
         self.clip_norm = clip_norm
-        self.moments = [[torch.zeros_like(tensor) for tensor in parameters.tensors] for _ in range(2)]
+        self.moments = [[torch.zeros_like(tensor) for tensor in parameters.values] for _ in range(2)]
         self._prepare(steps=0)
 
     def keep(self, index: Tensor, steps: int) -> None:
@@ -164,7 +187,7 @@ class Adam:
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """One step along the gradients (S, ...) of the parameters, in their order."""
+        """One step along gradients shaped as the parameters' values."""
         if self.clip_norm is not None:
             gradients = _clipped(gradients, self.clip_norm)
         for run in self._runs:
@@ -173,7 +196,7 @@ class Adam:
     def _prepare(self, steps: int) -> None:
         rates = self.learning_rate.tolist()
         starts = [at for at, rate in enumerate(rates) if at == 0 or rate != rates[at - 1]]
-        state = [[tensor.detach() for tensor in self.parameters.tensors], *self.moments]
+        state = [self.parameters.values, *self.moments]
         self._runs = [
             _SameRate(slice(*ends), self.learning_rate, steps, state) for ends in pairwise([*starts, len(rates)])
         ]
@@ -198,14 +221,14 @@ class _SameRate:
 
 
 def _clipped(gradients: Sequence[Tensor], clip_norm: float) -> Sequence[Tensor]:
-    """Gradients (S, ...), those of each model shortened to a norm of at most `clip_norm`."""
-    norms = [torch.linalg.vector_norm(gradient.reshape(len(gradient), -1), dim=1) for gradient in gradients]
+    """Gradients (S, size), those of each model shortened to a norm of at most `clip_norm`."""
+    norms = [torch.linalg.vector_norm(gradient, dim=1) for gradient in gradients]
     whole = torch.linalg.vector_norm(torch.stack(norms, dim=1), dim=1)
     factor = (clip_norm / whole.clamp_min(1e-12)).clamp_max(1.0)
     # On a GPU, to ask would be to wait for it.
     if not factor.is_cuda and bool((factor == 1.0).all()):
         return gradients
-    return [gradient * factor.view(-1, *[1] * (gradient.ndim - 1)) for gradient in gradients]
+    return [gradient * factor[:, None] for gradient in gradients]
 
 
 def train(

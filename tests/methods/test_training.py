@@ -257,3 +257,19 @@ def test_the_global_random_state_is_neither_read_nor_moved():
     torch.testing.assert_close(parameters(first), parameters(second), rtol=0, atol=0)
     torch.manual_seed(1)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_step_is_the_same_to_the_last_bit_wherever_a_model_stands():
+    start = torch.randn(21, 3, generator=torch.Generator().manual_seed(0))
+
+    def stepped(rows):
+        model = torch.nn.ParameterList([torch.nn.Parameter(rows.clone())])
+        parameters = Parameters(model)
+        adam = Adam(parameters, torch.full((len(rows),), 1e-2), clip_norm=None)
+        for _ in range(50):
+            adam.step(parameters.gradients((model[0] ** 4).sum()))
+        return parameters.rows(range(len(rows)))
+
+    together = stepped(start)
+    for at in range(len(start)):
+        assert torch.equal(stepped(start[at : at + 1])[0], together[at])
