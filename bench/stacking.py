@@ -37,6 +37,11 @@ class Budget:
     sharers: int = 1
 
 
+def warm_up() -> None:
+    """Let torch import what counting tensors needs, most of a second in a fresh process."""
+    peak_tensor_bytes(lambda: torch.ones(1))
+
+
 def largest_stack(methods: Sequence[Any], X: Any, offered: Mapping[str, Any], budget: Budget) -> int:
     """How many of these methods, alike in shape, to train at once; all of them where that cannot be told.
 

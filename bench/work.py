@@ -13,12 +13,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import pictures, registry, storage
+from bench import pictures, registry, stacking, storage
 from bench.cells import Cell, DatasetSpec, Group, Job, Record, Score, Status, Unit
 from bench.memory import PeakMemory
 from bench.scoring import Fitted, NonFiniteError, empty_scores, observe, restored, score, score_together, view_of
 from bench.signatures import accepted, parameters
-from bench.stacking import Budget, largest_stack
 from datasets.base import Data, as_data, content_hash, head
 from methods.networks import choose_device
 
@@ -68,6 +67,8 @@ def prepare(job: Job) -> Prepared:
     warm_up = getattr(component, "warm_up", None)
     if warm_up is not None:
         warm_up()
+    if len(job.cells) > 1:
+        stacking.warm_up()
     from metrics import neighbors
 
     neighbors.warm_up()
@@ -158,8 +159,8 @@ def _fit(prepared: Prepared, data: Data, report: Report | None, positions: Seque
     fits = [_Fit(method) for method in methods]
     callbacks = [_callback(prepared, data, fit, at, report) for at, fit in zip(positions, fits, strict=True)]
     X, offered = data.X[data.train], beside_rows(data)
-    budget = Budget(job.device, job.memory, job.sharers)
-    size = largest_stack(methods, X, offered, budget) if len(methods) > 1 else 1
+    budget = stacking.Budget(job.device, job.memory, job.sharers)
+    size = stacking.largest_stack(methods, X, offered, budget) if len(methods) > 1 else 1
     for at in range(0, len(fits), size):
         _fit_together(fits[at : at + size], X, offered, callbacks[at : at + size])
     return fits

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import work
+from bench import stacking, work
 from bench.cells import Cell, DatasetSpec, Job
 from bench.config import load_suite
 from bench.plan import Stacking, n_at_once
@@ -109,7 +109,7 @@ def test_workers_are_as_many_as_there_can_be_jobs(write_suite):
 
 
 def test_a_job_too_large_for_its_memory_trains_part_after_part(tmp_path, monkeypatch):
-    monkeypatch.setattr(work, "largest_stack", lambda methods, X, offered, budget: 2)
+    monkeypatch.setattr(stacking, "largest_stack", lambda methods, X, offered, budget: 2)
     spec = DatasetSpec("roll", "swiss_roll", {"n": 300}, "", None)
     spec = replace(spec, content=content_hash(work.load_data(spec, tmp_path)))
     params = {"hidden": [4], "epochs": 8}
