@@ -214,6 +214,11 @@ def _result(energy: CurveEnergy, z0: Tensor, z1: Tensor, line: _Line, found: Min
     length, squared = steps.sum(-1), energy.basis.n_segments * steps.square().sum(-1)
     converged, x = found.converged.reshape(pairs), found.x
     if not energy.uncertainty_weight:
+        # Products round the image of one point differently from row to row; it is at no distance from itself.
+        still = (z0 == z1).all(-1) & length.isfinite()
+        line = line._replace(**{name: getattr(line, name).masked_fill(still, 0.0) for name in ("length", "energy")})
+        length, converged = length.masked_fill(still, 0.0), converged | still
+        squared, x = squared.masked_fill(still, 0.0), torch.where(still.flatten()[:, None], 0.0, x)
         # Where the search ended in a longer curve than the line, the line is the better answer.
         worse = length > line.length * (1 + _GRID_ERROR)
         x = torch.where(worse.flatten()[:, None], 0.0, x)
