@@ -24,7 +24,7 @@ from methods.networks import choose_device
 LOGS = "logs"
 # More processes would share one GPU in ever smaller turns; fewer would leave it idle while they score on their CPU.
 _WORKERS_ON_A_GPU = 4
-# The products of a stack keep no more than this busy.
+# A cautious bound: one and two have been measured (docs/measurements/stacks.md).
 _MOST_THREADS = 8
 
 
