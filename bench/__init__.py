@@ -1,1 +1,3 @@
-"""The application: command line, configuration, plan, runner, ledger."""
+"""latentbench: compares representation-learning methods by the geometry of what they learn."""
+
+from bench.suite import registry as registry

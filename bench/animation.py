@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from bench import registry
-from bench.cells import Cell
-from bench.config import Suite
 from bench.errors import BadInputError
-from bench.pictures import frame
-from bench.plan import choose, load_dataset
-from bench.scoring import observe
-from bench.signatures import accepted
-from bench.work import beside_rows, instance
+from bench.pictures.kinds import frame
+from bench.record.cells import Cell
+from bench.run.fitted import observe
+from bench.run.fitting import beside_rows, instance
+from bench.suite import registry
+from bench.suite.config import Suite
+from bench.suite.data import load_dataset
+from bench.suite.signatures import accepted
 
 Frame = tuple[str, str, Mapping[str, np.ndarray]]
 
@@ -44,7 +44,7 @@ def animate(suite: Suite, method: str, dataset: str, seed: int, device: str, pat
 
 
 def _frames(suite: Suite, method: str, dataset: str, seed: int, device: str) -> Iterator[Frame]:
-    methods, datasets = choose(suite, method, dataset)
+    methods, datasets = suite.choose(method, dataset)
     for option, glob, found in (("--methods", method, methods), ("--datasets", dataset, datasets)):
         if len(found) > 1:
             names = ", ".join(choice.name for choice in found)
@@ -83,6 +83,6 @@ def _title(epoch: int, scores: Mapping[str, float]) -> str:
 
 
 def _frame(model: Any, data: Any, title: str) -> Iterator[Frame]:
-    found = frame(model, observe(model, data, "test"), data)
+    found = frame(model, observe(model, data, "test").view(data))
     if found is not None:
         yield title, *found

@@ -14,11 +14,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import registry
 from bench.errors import BadInputError
+from bench.suite import listing, registry
 
 if TYPE_CHECKING:
-    from bench.config import Suite
+    from bench.suite.config import Suite
 
 app = typer.Typer(
     name="bench",
@@ -80,8 +80,8 @@ def run(
     The same command again resumes. Exit code 1 if a cell failed.
     """
     from bench.commands import run_suite
-    from bench.config import load_suite
-    from bench.runner import Options
+    from bench.run.coordinator import Options
+    from bench.suite.config import load_suite
 
     suite = load_suite(file, smoke=smoke)
     options = Options(n_jobs, device.value, methods, datasets, _statuses(retry))
@@ -104,7 +104,7 @@ def plan(
 ) -> None:
     """Say what would run, what is cached, and what is impossible and why."""
     from bench.commands import plan_suite
-    from bench.config import load_suite
+    from bench.suite.config import load_suite
 
     suite = load_suite(file, smoke=smoke)
     rows = plan_suite(suite, _out(out, suite), methods, datasets)
@@ -155,7 +155,7 @@ def animate(
 ) -> None:
     """Fit one method of the suite to one of its data sets, and write a GIF of what it learns."""
     from bench.animation import animate as write_animation
-    from bench.config import load_suite
+    from bench.suite.config import load_suite
 
     write_animation(load_suite(file), methods, datasets, seed, device.value, to)
     sys.stdout.write(f"{to}\n")
@@ -176,7 +176,7 @@ def sync(
 def list_components(what: Annotated[Components, typer.Argument(help="What to list.")], as_json: Json = False) -> None:
     """List methods, datasets or metrics: built in, and from installed plug-ins; broken ones too."""
     kinds: dict[str, registry.Kind] = {"methods": "method", "datasets": "dataset", "metrics": "metric"}
-    rows = [vars(entry) for entry in registry.entries(kinds[what.value])]
+    rows = [vars(entry) for entry in listing.entries(kinds[what.value])]
     columns = ("name", "status", "origin", "summary")
     _show(rows, columns, as_json, fold={"summary": lambda row: row["reason"] or row["summary"]})
 
@@ -271,8 +271,8 @@ def run_command_line(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _statuses(text: str) -> frozenset[str]:
-    from bench.cells import FAILURES
     from bench.errors import nearest
+    from bench.record.records import FAILURES
 
     found = frozenset(part.strip() for part in text.split(",") if part.strip())
     for name in sorted(found - set(FAILURES)):

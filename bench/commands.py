@@ -10,20 +10,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from bench.cells import Cell
 from bench.errors import BadInputError
-from bench.ledger import Ledger, locked, read
-from bench.plan import choose, load_dataset, plan_pair
-from bench.progress import Display
-from bench.results import FIGURES, FRAME, REPORT, current, write_foreign_report, write_results
-from bench.runner import Coordinator, Options
-from bench.study import Pair
-from bench.tracker import DATABASE, MlflowTracker, Tracker, synchronise
+from bench.plan.preview import plan_pair
+from bench.plan.protocol import Pair
+from bench.record.cells import Cell
+from bench.record.ledger import Ledger, locked, read
+from bench.record.results import current
+from bench.report import FIGURES, FRAME, REPORT, write_foreign_report, write_results
+from bench.run.coordinator import Coordinator, Options
+from bench.suite.data import load_dataset
+from bench.track.progress import Display
+from bench.track.store import DATABASE, synchronise
+from bench.track.tracker import MlflowTracker, Tracker
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.config import Suite
+    from bench.suite.config import Suite
     from reports.leaderboard import Board
 
 
@@ -56,14 +59,16 @@ def plan_suite(suite: Suite, out: Path, methods: str, datasets: str) -> list[dic
     """One row for each (data set, method): cached, to do, failed, impossible."""
     import tempfile
 
-    chosen, choices = choose(suite, methods, datasets)
+    chosen, choices = suite.choose(methods, datasets)
     ledger = Ledger(out)
     rows = []
     # Replaying a study writes its journal; a plan changes nothing, so that it goes elsewhere.
     with tempfile.TemporaryDirectory() as scratch:
         for choice in choices:
             spec, data = load_dataset(suite, choice)
-            rows += [asdict(plan_pair(Pair(spec, method), suite, Path(scratch), ledger, data)) for method in chosen]
+            rows += [
+                asdict(plan_pair(Pair(spec, method), suite, Path(scratch), ledger.records, data)) for method in chosen
+            ]
     return rows
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from bench import registry
 from bench.errors import BadInputError, nearest
-from bench.signatures import defaults
+from bench.suite import registry
+from bench.suite.signatures import defaults
 
 
 def describe_component(name: str) -> dict[str, Any]:

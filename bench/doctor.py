@@ -10,11 +10,11 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Literal
 
-from bench import registry
 from bench.errors import BadInputError
-from bench.ledger import FOLDER, locked
 from bench.packages import foreign_packages
-from bench.provenance import hardware, usable_cores, versions
+from bench.record.ledger import FOLDER, locked
+from bench.record.provenance import hardware, usable_cores, versions
+from bench.suite import listing, registry
 
 _MIN_FREE_GB = 1.0
 
@@ -74,7 +74,7 @@ def _packages() -> Iterator[Finding]:
 
 def _plugins() -> Iterator[Finding]:
     for kind in registry.KINDS:
-        for entry in registry.entries(kind):
+        for entry in listing.entries(kind):
             if entry.origin == "built-in":
                 continue
             try:

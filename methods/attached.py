@@ -26,9 +26,13 @@ from methods.base import (
     require_positive,
     require_widths,
 )
-from methods.networks import Activation, Affine, choose_device, member, stacked_mlp
-from methods.streams import Streams
-from methods.training import Rows, Schedule, Terms, same_device, single, train
+from methods.networks.layers import Activation, Affine, member, stacked_mlp
+from methods.training.device import choose_device
+from methods.training.loop import train
+from methods.training.parameters import single
+from methods.training.problem import Rows, Task, Terms, same_device
+from methods.training.schedule import Schedule
+from methods.training.streams import Streams
 
 LEARNING_RATE = 1e-3
 BATCH_SIZE = 100
@@ -66,16 +70,10 @@ def fit_decoders(
     widths = [z.shape[-1], *list(hidden)[::-1], x.shape[1]]
     model = stacked_mlp(widths, activation, streams.generators("attached decoder")).to(on)
     template, slot = single(model)
-    outcomes = train(
-        model,
-        _Regression(),
-        Rows({"x": x[kept]}, {"z": z[:, kept]}),
-        Rows({"x": x[held_out]}, {"z": z[:, held_out]}),
-        streams,
-        same_device([LEARNING_RATE] * len(seeds), x),
-        {},
-        Schedule(BATCH_SIZE, epochs, PATIENCE, CLIP_NORM),
-    )
+    rows = [Rows({"x": x[part]}, {"z": z[:, part]}) for part in (kept, held_out)]
+    schedule = Schedule(BATCH_SIZE, epochs, PATIENCE, CLIP_NORM)
+    rates = same_device([LEARNING_RATE] * len(seeds), x)
+    outcomes = train(model, Task(_Regression(), *rows), streams, schedule, rates)
     decoders: list[nn.Sequential | DivergedError] = []
     for outcome, (_, scale, centre) in zip(outcomes, inputs, strict=True):
         if outcome.diverged is not None:

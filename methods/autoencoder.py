@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from methods.network_method import Extracted, NetworkMethod
-from methods.networks import Activation, Output, member, output_layer, stacked_mlp
-from methods.streams import Streams
-from methods.training import Problem, Schedule, Terms
+from methods.networks.layers import Activation, Output, member, output_layer, stacked_mlp
+from methods.training.problem import Problem, Terms
+from methods.training.schedule import Schedule
+from methods.training.streams import Streams
 
 Scaling = Literal["standard", "none"]
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from methods.autoencoder import Scaling
 from methods.base import require_widths
-from methods.convolutions import (
+from methods.networks.convolutions import (
     Generators,
     MaxPool,
     Residual,
@@ -21,7 +21,7 @@ from methods.convolutions import (
     image_shape,
     transposed_convolution,
 )
-from methods.networks import ACTIVATIONS, Activation, Output, StackedLinear, output_layer
+from methods.networks.layers import ACTIVATIONS, Activation, Output, StackedLinear, output_layer
 from methods.vae import FixedVarianceVAE
 
 _KERNEL = 3

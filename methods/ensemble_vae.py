@@ -13,8 +13,8 @@ from torch.nn import functional
 from methods.autoencoder import Scaling
 from methods.base import Array, require_positive
 from methods.network_method import Extracted, evaluate
-from methods.networks import Activation, FirstColumns, Output, member, output_layer, stacked_mlp
-from methods.training import Problem
+from methods.networks.layers import Activation, FirstColumns, Output, member, output_layer, stacked_mlp
+from methods.training.problem import Problem
 from methods.vae import FixedVarianceVAE, SquaredErrorBound
 
 PUBLISHED_ENSEMBLE: dict[str, Any] = {

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from methods.autoencoder import PUBLISHED_NETWORK, Scaling
 from methods.base import require_not_negative
-from methods.networks import Activation, Output
-from methods.streams import Streams
-from methods.training import Problem, Terms
+from methods.networks.layers import Activation, Output
+from methods.training.problem import Problem, Terms
+from methods.training.streams import Streams
 from methods.vae import VAE, EvidenceBound
 from metrics.distortion import EXACT_UP_TO, relaxed_distortion
 

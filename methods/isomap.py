@@ -10,7 +10,7 @@ from sklearn.manifold import Isomap as SklearnIsomap
 
 from methods.attached import AttachedDecoderMethod
 from methods.base import Array, check_matrix, require_positive
-from methods.networks import Activation
+from methods.networks.layers import Activation
 
 
 class Isomap(AttachedDecoderMethod):

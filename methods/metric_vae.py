@@ -13,14 +13,15 @@ from torch.nn import functional
 
 from methods.autoencoder import Scaling
 from methods.base import Array, require_not_negative, require_positive, require_widths
-from methods.convolutions import image_shape
 from methods.distance_regularisers import REGULARISERS, Regulariser
-from methods.image_networks import ImageNetworks, Normalisation
-from methods.network_method import Task, TrainingSet, evaluate
-from methods.networks import Activation, Affine, member, stacked_mlp
+from methods.network_method import evaluate
+from methods.networks.convolutions import image_shape
+from methods.networks.images import ImageNetworks, Normalisation
+from methods.networks.layers import Activation, Affine, member, stacked_mlp
 from methods.proxies import Proxy, fit_classifiers, identity, known_proxy
-from methods.streams import Streams
-from methods.training import Problem, Rows, Terms
+from methods.training.data import TrainingSet
+from methods.training.problem import Problem, Rows, Task, Terms
+from methods.training.streams import Streams
 from methods.vae import FixedVarianceVAE, sample_posterior
 from metrics.view import NotApplicableError
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,56 +18,22 @@ from methods.base import (
     OnEpoch,
     check_matrix,
     check_stack,
-    hold_out,
     require_choices,
     require_not_negative,
     require_positive,
     require_widths,
 )
-from methods.networks import Affine, choose_device
-from methods.streams import Streams
-from methods.training import Outcome, Problem, Rows, Schedule, same_device, single, train
+from methods.networks.layers import Affine
+from methods.training.data import TrainingSet, training_set
+from methods.training.device import choose_device
+from methods.training.loop import Outcome, train
+from methods.training.parameters import single
+from methods.training.problem import Problem, Rows, Task, same_device
+from methods.training.schedule import Schedule
+from methods.training.streams import Streams
 
 # Layers of a plain encoder, and of each plain decoder, in network units.
 Extracted = tuple[list[nn.Module], list[list[nn.Module]]]
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingSet:
-    """What a stack learns from, in network units: x = (X - centre) / scale.
-
-    Attributes:
-        x, x_val: training and held-out rows (n, n_features).
-        y, y_val: what is known of these rows beside X, as it was given to `fit`, or None.
-        streams: the random streams of the stack's models.
-    """
-
-    x: Tensor
-    x_val: Tensor
-    y: Array | None
-    y_val: Array | None
-    scale: Tensor
-    centre: Tensor
-    streams: Streams
-
-    @property
-    def n_features(self) -> int:
-        return self.x.shape[1]
-
-    def into_network_units(self) -> Affine:
-        return Affine(1 / self.scale, -self.centre / self.scale)
-
-    def into_data_units(self) -> Affine:
-        return Affine(self.scale, self.centre)
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """What is minimised, and on which rows."""
-
-    problem: Problem
-    rows: Rows
-    held_out: Rows
 
 
 class NetworkMethod(Method):
@@ -153,41 +118,33 @@ class NetworkMethod(Method):
         Returns:
             For each estimator None, or why it diverged; the others are not touched by that.
         """
-        lead = estimators[0]
         check_stack(estimators)
         for estimator in estimators:
             estimator.check_parameters()
-        device = choose_device(lead.device)
-        streams = Streams([estimator.random_state for estimator in estimators], device)
-        data = _training_set(check_matrix(X), y, X_val, y_val, lead.scaling, streams)
-        model = lead._build(data.n_features, streams.generators("initialisation")).to(device)
-        template, slot = single(model)
-
-        def load(estimator: Self, parameters: Tensor) -> None:
-            slot.load(parameters)
-            encoder, decoders = lead._extract(template, 0)
-            estimator.encoder_ = nn.Sequential(data.into_network_units(), *encoder)
-            estimator.decoder_ = nn.ModuleList(nn.Sequential(*layers, data.into_data_units()) for layers in decoders)
-            estimator.n_features_in_ = data.n_features
-
-        task = cls._task(estimators, data)
-        outcomes = train(
-            model,
-            task.problem,
-            task.rows,
-            task.held_out,
-            streams,
-            same_device([e.learning_rate for e in estimators], data.x),
-            {name: same_device([getattr(e, name) for e in estimators], data.x) for name in cls.stackable},
-            lead._schedule(),
-            _callback(estimators, on_epoch, load),
-        )
-        failures = [_finish(*pair, load) for pair in zip(estimators, outcomes, strict=True)]
+        lead = estimators[0]
+        streams = Streams([estimator.random_state for estimator in estimators], choose_device(lead.device))
+        data = training_set(check_matrix(X), y, X_val, y_val, lead.scaling, streams)
+        failures = cls._train(estimators, data, on_epoch)
         trained = [at for at, failure in enumerate(failures) if failure is None]
         later = cls._second_stage([estimators[at] for at in trained], data)
         for at, failure in zip(trained, later, strict=True):
             failures[at] = failure
         return failures
+
+    @classmethod
+    def _train(
+        cls, estimators: Sequence[Self], data: TrainingSet, on_epoch: Sequence[OnEpoch | None] | None
+    ) -> list[DivergedError | None]:
+        """Train encoders and decoders as one stack, and hand them over to the estimators."""
+        lead = estimators[0]
+        model = lead._build(data.n_features, data.streams.generators("initialisation")).to(data.streams.device)
+        hand_over = _HandOver(lead, model, data)
+        weights = {name: same_device([getattr(e, name) for e in estimators], data.x) for name in cls.stackable}
+        rates = same_device([estimator.learning_rate for estimator in estimators], data.x)
+        callback = _callback(estimators, on_epoch, hand_over)
+        task = cls._task(estimators, data)
+        outcomes = train(model, task, data.streams, lead._schedule(), rates, weights, callback)
+        return [_finish(*pair, hand_over) for pair in zip(estimators, outcomes, strict=True)]
 
     @classmethod
     def _second_stage(cls, estimators: Sequence[Self], data: TrainingSet) -> list[DivergedError | None]:
@@ -252,40 +209,26 @@ def evaluate(module: nn.Module, values: Array) -> Array:
         return np.concatenate([module(part).cpu().numpy() for part in rows.split(2_048)]).astype(np.float32)
 
 
-def _training_set(
-    X: Array, y: Array | None, X_val: Array | None, y_val: Array | None, scaling: str, streams: Streams
-) -> TrainingSet:
-    """Training and held-out rows in network units; without X_val a tenth of X is held out."""
-    y = None if y is None else _for_each_row(np.asarray(y), X, "y")
-    if X_val is None:
-        if y_val is not None:
-            raise ValueError("y_val is given without X_val, the rows that it belongs to")
-        kept, held_out = hold_out(len(X))
-        X, X_val = X[kept], X[held_out]
-        y, y_val = (None, None) if y is None else (y[kept], y[held_out])
-    else:
-        X_val = check_matrix(X_val, X.shape[1])
-        y_val = None if y_val is None else _for_each_row(np.asarray(y_val), X_val, "y_val")
-    dtype = torch.get_default_dtype()
-    x, x_val = (torch.as_tensor(values, dtype=dtype, device=streams.device) for values in (X, X_val))
-    scale, centre = torch.ones_like(x[0, 0]), torch.zeros_like(x[0])
-    if scaling == "standard":
-        centre = x.mean(0)
-        spread = (x - centre).square().mean().sqrt()
-        scale = torch.where(spread > 0, spread, scale)
-    return TrainingSet((x - centre) / scale, (x_val - centre) / scale, y, y_val, scale, centre, streams)
+class _HandOver:
+    """Gives an estimator the encoder and decoders that a row of a stack's parameters stands for."""
 
+    def __init__(self, lead: NetworkMethod, model: nn.Module, data: TrainingSet) -> None:
+        self._lead, self._data = lead, data
+        self._template, self._slot = single(model)
 
-def _for_each_row(values: Array, X: Array, name: str) -> Array:
-    if len(values) != len(X):
-        raise ValueError(f"{name} has {len(values)} rows, the data have {len(X)}")
-    return values
+    def __call__(self, estimator: Any, parameters: Tensor) -> None:
+        self._slot.load(parameters)
+        encoder, decoders = self._lead._extract(self._template, 0)
+        into, back = self._data.into_network_units, self._data.into_data_units
+        estimator.encoder_ = nn.Sequential(into(), *encoder)
+        estimator.decoder_ = nn.ModuleList(nn.Sequential(*layers, back()) for layers in decoders)
+        estimator.n_features_in_ = self._data.n_features
 
 
 def _callback(
     estimators: Sequence[Any],
     callbacks: Sequence[OnEpoch | None] | None,
-    load: Callable[[Any, Tensor], None],
+    hand_over: _HandOver,
 ) -> Callable[[int, int, Mapping[str, float], Tensor], bool] | None:
     """The loop's `on_epoch` from those of the estimators, each of which can encode while it is asked."""
     if callbacks is None or not any(callbacks):
@@ -296,7 +239,7 @@ def _callback(
         asked = callbacks[member]
         if asked is None:
             return False
-        load(estimators[member], parameters)
+        hand_over(estimators[member], parameters)
         for name, value in scores.items():
             history[member].setdefault(name, []).append(value)
         estimators[member].history_ = history[member]
@@ -305,9 +248,9 @@ def _callback(
     return on_epoch
 
 
-def _finish(estimator: Any, outcome: Outcome, load: Callable[[Any, Tensor], None]) -> DivergedError | None:
+def _finish(estimator: Any, outcome: Outcome, hand_over: _HandOver) -> DivergedError | None:
     estimator.history_ = outcome.history
     if outcome.diverged is not None:
         return DivergedError(f"{outcome.diverged}; a lower learning_rate or clip_norm may help")
-    load(estimator, outcome.parameters)
+    hand_over(estimator, outcome.parameters)
     return None

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from methods.autoencoder import PUBLISHED_CURVE_NETWORK, PUBLISHED_DIGIT_NETWORK, Autoencoder, Scaling
 from methods.base import require_positive
-from methods.network_method import Task, TrainingSet
-from methods.networks import Activation, Output
-from methods.streams import Streams
-from methods.training import Rows, Terms
+from methods.networks.layers import Activation, Output
+from methods.training.data import TrainingSet
+from methods.training.problem import Rows, Task, Terms
+from methods.training.streams import Streams
 from metrics.geometry import push_forward
 from metrics.neighbors import nearest_neighbours, nearest_rows
 from metrics.taylor import expand

@@ -14,10 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from methods.base import Array, hold_out
-from methods.network_method import TrainingSet
-from methods.networks import member
-from methods.streams import Streams, stream_seed
-from methods.training import Rows, Schedule, Terms, same_device, single, train
+from methods.networks.layers import member
+from methods.training.data import TrainingSet
+from methods.training.loop import train
+from methods.training.parameters import single
+from methods.training.problem import Rows, Task, Terms, same_device
+from methods.training.schedule import Schedule
+from methods.training.streams import Streams, stream_seed
 
 SOURCES = ("auto", "labels", "features", "data")
 _LEARNING_RATE = 1e-3
@@ -113,16 +116,10 @@ def fit_classifiers(
     model = build(int(labels.max()) + 1, streams.generators("initialisation")).to(device)
     template, slot = single(model)
     steps_per_epoch = math.ceil(len(kept) / schedule.batch_size)
-    outcomes = train(
-        model,
-        _CrossEntropy(),
-        Rows({"x": data.x[kept], "y": y[kept]}),
-        Rows({"x": data.x[held_out], "y": y[held_out]}),
-        streams,
-        same_device([_LEARNING_RATE] * len(streams.seeds), data.x),
-        {},
-        replace(schedule, patience=max(5, _PATIENCE_STEPS // steps_per_epoch), clip_norm=_CLIP_NORM),
-    )
+    rows = [Rows({"x": data.x[part], "y": y[part]}) for part in (kept, held_out)]
+    stopping = replace(schedule, patience=max(5, _PATIENCE_STEPS // steps_per_epoch), clip_norm=_CLIP_NORM)
+    rates = same_device([_LEARNING_RATE] * len(streams.seeds), data.x)
+    outcomes = train(model, Task(_CrossEntropy(), *rows), streams, stopping, rates)
     found = []
     for outcome in outcomes:
         slot.load(outcome.parameters)

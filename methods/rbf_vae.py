@@ -12,10 +12,13 @@ from torch import Tensor, nn
 from methods.autoencoder import Scaling
 from methods.base import Array, DivergedError, require_positive
 from methods.ensemble_vae import PUBLISHED_ENSEMBLE
-from methods.network_method import Task, TrainingSet, evaluate
-from methods.networks import Activation, Output, output_layer, stacked_mlp
-from methods.streams import Streams, stream_seed
-from methods.training import Rows, Schedule, Terms, same_device, train
+from methods.network_method import evaluate
+from methods.networks.layers import Activation, Output, output_layer, stacked_mlp
+from methods.training.data import TrainingSet
+from methods.training.loop import train
+from methods.training.problem import Rows, Task, Terms, same_device
+from methods.training.schedule import Schedule
+from methods.training.streams import Streams, stream_seed
 from methods.vae import FixedVarianceVAE
 from metrics.view import NotApplicableError
 
@@ -173,13 +176,10 @@ def _fit_precisions(
     rows, held_out = (_residual_rows(estimators, kernels, x) for x in (data.x, data.x_val))
     outcomes = train(
         _StackedPrecision(len(kernels[0].rates), rows.own["square"]),
-        _ResidualLikelihood(lead.precision_floor),
-        rows,
-        held_out,
+        Task(_ResidualLikelihood(lead.precision_floor), rows, held_out),
         Streams([stream_seed(estimator.random_state, "precision") for estimator in estimators], data.x.device),
-        same_device([_LEARNING_RATE] * len(estimators), data.x),
-        {},
         Schedule(lead.batch_size, lead.rbf_epochs or lead.epochs, lead.patience, _CLIP_NORM),
+        same_device([_LEARNING_RATE] * len(estimators), data.x),
     )
     for estimator, kernel, outcome in zip(estimators, kernels, outcomes, strict=True):
         if outcome.diverged is None:

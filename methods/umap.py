@@ -9,7 +9,7 @@ import numpy as np
 
 from methods.attached import AttachedDecoderMethod
 from methods.base import Array, check_matrix, require_positive
-from methods.networks import Activation
+from methods.networks.layers import Activation
 
 
 class UMAP(AttachedDecoderMethod):

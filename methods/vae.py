@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from methods.autoencoder import PUBLISHED_NETWORK, Scaling
 from methods.base import require_not_negative
 from methods.network_method import Extracted, NetworkMethod
-from methods.networks import Activation, FirstColumns, Output, member, output_layer, stacked_mlp
-from methods.streams import Streams
-from methods.training import Problem, Terms
+from methods.networks.layers import Activation, FirstColumns, Output, member, output_layer, stacked_mlp
+from methods.training.problem import Problem, Terms
+from methods.training.streams import Streams
 
 # The likelihood's smallest scale, in network units.
 _SIGMA_FLOOR = 1e-3

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import os
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from bench.cli import run_command_line
+from tests.workers import SharedWorkers
 
 # Where another process holds a core, two threads that wait for each other take minutes for milliseconds.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,9 +32,56 @@ def data_folder() -> Path:
     return Path(named)
 
 
+@pytest.fixture(scope="session")
+def shared_workers() -> Iterator[SharedWorkers]:
+    """Worker processes for all tests of the session."""
+    workers = SharedWorkers()
+    yield workers
+    workers.close()
+
+
 @pytest.fixture
-def bench(tmp_path: Path):
-    """Run the real command line in an empty folder: `bench("run", "bench.toml")` -> completed process."""
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_workers: SharedWorkers):
+    """Run a command in an empty folder: `bench("run", "bench.toml")` -> completed process.
+
+    It runs in this process, with workers that tests share. Where the processes themselves are what is tested,
+    take `bench_process`.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bench.run.executor.Process", shared_workers.take)
+    monkeypatch.setattr("bench.run.executor.LocalExecutor.close", shared_workers.release)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+        with _as_a_program() as (stdout, stderr):
+            try:
+                run_command_line(arguments)
+            except SystemExit as end:
+                code = end.code
+        return subprocess.CompletedProcess(arguments, int(code or 0), stdout.getvalue(), stderr.getvalue())
+
+    return run
+
+
+@contextlib.contextmanager
+def _as_a_program() -> Iterator[tuple[io.StringIO, io.StringIO]]:
+    """Output, logging and warnings as a program of its own has them, not as pytest does."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    try:
+        with (
+            contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr), warnings.catch_warnings()
+        ):  # fmt: skip
+            warnings.resetwarnings()
+            yield stdout, stderr
+    finally:
+        root.handlers = handlers
+
+
+@pytest.fixture
+def bench_process(tmp_path: Path):
+    """`bench` as a process of its own, with workers of its own."""
 
     def run(*arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -13,7 +13,7 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 from rich.markup import escape
 
 from bench.errors import BadInputError, nearest
-from bench.progress import Display
+from bench.track.progress import Display
 
 if TYPE_CHECKING:
     from rich.console import Console

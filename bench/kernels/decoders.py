@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from methods.convolutions import TransposedConvolution
+from methods.networks.convolutions import TransposedConvolution
 
 N_FEATURES = 784
 

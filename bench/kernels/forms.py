@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from bench.kernels import functional, published
 from bench.kernels.decoders import DECODERS, N_FEATURES
-from metrics.curve_energy import CurveEnergy
 from metrics.distortion import EXACT_UP_TO, random_signs, relaxed_distortion
+from metrics.geodesics.curve_energy import CurveEnergy
+from metrics.geodesics.splines import CurveBasis
 from metrics.geometry import jacobian, pull_back, pullback_metric, push_forward
-from metrics.splines import CurveBasis
 
 N_SEGMENTS = 64
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.kernels.session import Row
-from bench.provenance import command_line, hardware, source_state, versions
+from bench.record.provenance import command_line, hardware, source_state, versions
 from reports.kernels import FILE, kernel_figure, kernel_frame
 from reports.markdown import kernel_section
 
@@ -54,8 +54,8 @@ def _provenance(ceiling: float, device: str, threads: int) -> dict[str, str]:
 
 def _track(out: Path, frame: pd.DataFrame, facts: Mapping[str, str], files: Sequence[Path]) -> None:
     """One MLflow run of the session: seconds and ratio of each case that was timed."""
-    from bench.mlruns import Point, RunSpec, safe_key
-    from bench.tracker import Store
+    from bench.track.runs import Point, RunSpec, safe_key
+    from bench.track.store import Store
 
     points = []
     for row in frame[frame["status"] == "ok"].to_dict("records"):

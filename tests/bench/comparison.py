@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# What a resumed run may not be asked to reproduce: times, and what they were measured on.
-VOLATILE = ["fit_seconds", "decoder_seconds", "score_seconds", "peak_memory_mb", "started_at"]
+# What a resumed run may not be asked to reproduce: times, what they were measured on, and commits made meanwhile.
+VOLATILE = ["fit_seconds", "decoder_seconds", "score_seconds", "peak_memory_mb", "started_at", "git_sha", "git_dirty"]
 
 
 def frame_of(folder: Path) -> pd.DataFrame:

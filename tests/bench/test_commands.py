@@ -80,7 +80,7 @@ def test_somebodys_own_method_is_checked(bench, tmp_path):
         assert found[check] == "failed", check
 
 
-def test_doctor_finds_a_healthy_installation_and_a_broken_plugin(bench, tmp_path):
+def test_doctor_finds_a_healthy_installation_and_a_broken_plugin(bench, bench_process, tmp_path):
     healthy = bench("doctor", "--json")
     assert healthy.returncode == 0, healthy.stdout
     assert {"torch", "mlflow", "cores"} <= {row["what"] for row in json.loads(healthy.stdout)}
@@ -88,7 +88,7 @@ def test_doctor_finds_a_healthy_installation_and_a_broken_plugin(bench, tmp_path
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: someplugin\nVersion: 1.2\n")
     (info / "entry_points.txt").write_text("[bench.methods]\nbad = nowhere:Bad\n")
-    ill = bench("doctor", PYTHONPATH=str(tmp_path / "plugins"), LATENTBENCH_DATA="/nowhere")
+    ill = bench_process("doctor", PYTHONPATH=str(tmp_path / "plugins"), LATENTBENCH_DATA="/nowhere")
     assert ill.returncode == 1 and "someplugin" in ill.stdout and "/nowhere" in ill.stdout
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.stacking import peak_tensor_bytes
+from bench.run.stack_size import peak_tensor_bytes
 from methods.autoencoder import Autoencoder
 from methods.cnn_vae import CNNVAE
 from methods.irvae import IRVAE

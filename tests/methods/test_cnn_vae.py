@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from methods.cnn_vae import CNNVAE
-from methods.convolutions import convolution, transposed_convolution
 from methods.metric_vae import MetricVAE
+from methods.networks.convolutions import convolution, transposed_convolution
 from metrics.geometry import jacobian
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 64, 64), (1, 5, 7), (1, 1, 12)]

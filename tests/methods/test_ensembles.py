@@ -9,7 +9,7 @@ import torch
 from datasets.manifolds import SCurve
 from methods.ensemble_vae import EnsembleVAE
 from methods.rbf_vae import RBFVAE
-from methods.streams import Streams
+from methods.training.streams import Streams
 from metrics.geometry import jacobian, pullback_metric
 
 

@@ -71,7 +71,7 @@ def test_irvae_is_closer_to_an_isometry_than_vae():
 
 def test_the_vaes_loss_is_the_papers_formula():
     """-(log likelihood) + beta KL, term by term, against torch.distributions."""
-    from methods.streams import Streams
+    from methods.training.streams import Streams
     from methods.vae import EvidenceBound
 
     method = VAE(latent_dim=2, hidden=[5])
@@ -92,7 +92,7 @@ def test_the_vaes_loss_is_the_papers_formula():
 
 def test_irvaes_loss_adds_the_published_distortion():
     """iso_reg E[tr G^2] / (E[tr G])^2 at mixed-up points, G from autodiff."""
-    from methods.streams import Streams
+    from methods.training.streams import Streams
 
     method = IRVAE(latent_dim=2, hidden=[5])
     model = method._build(4, [torch.Generator().manual_seed(0)])

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from methods.distance_regularisers import REGULARISERS, batchwise, standardised
-from methods.image_networks import ImageNetworks
 from methods.metric_vae import MetricVAE
-from methods.normalisation import BatchNorm
-from methods.streams import Streams
+from methods.networks.images import ImageNetworks
+from methods.networks.normalisation import BatchNorm
+from methods.training.streams import Streams
 from metrics.distances import spearman
 from metrics.view import NotApplicableError
 

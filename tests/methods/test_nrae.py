@@ -6,8 +6,8 @@ import torch
 
 from datasets.curves import SinCurve
 from methods.nrae import NRAEL, NRAEQ
-from methods.streams import Streams
-from methods.training import Rows
+from methods.training.problem import Rows
+from methods.training.streams import Streams
 from metrics.neighbors import nearest_neighbours
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.base import Data
-from metrics.catalog import curve_length_error, curve_rms, order_score
+from metrics.catalog.curves import curve_length_error, curve_rms, order_score
 from metrics.curves import curve_length, decoded_curve
 from metrics.curves import order_score as order_of
 from metrics.uncertainty import off_the_data

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from methods.convolutions import TransposedConvolution
-from methods.networks import stacked_mlp
+from methods.networks.convolutions import TransposedConvolution
+from methods.networks.layers import stacked_mlp
 from metrics.ensembles import shortened, stacked, together
 from metrics.geometry import members_of
 

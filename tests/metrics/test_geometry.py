@@ -93,7 +93,7 @@ def test_gradients_flow_to_parameters_and_points():
 
 
 def test_a_stack_of_decoders_is_its_members():
-    from methods.networks import member, stacked_mlp
+    from methods.networks.layers import member, stacked_mlp
 
     generators = [torch.Generator().manual_seed(s) for s in range(3)]
     stack = stacked_mlp([2, 8, 5], "silu", generators)

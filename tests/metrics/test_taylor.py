@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from methods.convolutions import TransposedConvolution, Upsample
+from methods.networks.convolutions import TransposedConvolution, Upsample
 from metrics.taylor import expand
 
 ACTIVATIONS = [nn.SiLU(), nn.ReLU(), nn.ELU(alpha=0.7), nn.Tanh(), nn.Sigmoid(), nn.Softplus(beta=2.0), nn.Identity()]

@@ -1,0 +1,1 @@
+"""What a report draws of one fitted model, as arrays; `reports.pictures` draws them."""

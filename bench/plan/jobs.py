@@ -1,0 +1,80 @@
+"""What a worker process is given: cells that are computed together, and how."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+
+from bench.record.cells import Cell, Group, Unit, digest, unit_from_json
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where, and within what limits, the jobs of one run are computed.
+
+    Attributes:
+        root: folder that file targets are relative to. out: the result folder.
+        device: 'auto', 'cpu' or 'cuda'. sharers: processes that share it.
+        timeout: seconds for each cell. memory: bytes for a process.
+        picture_seed: the seed whose models are saved with pictures.
+    """
+
+    root: str
+    out: str
+    device: str
+    timeout: float
+    memory: int
+    sharers: int = 1
+    picture_seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """Cells that share data set, method and network shape, computed in one process as one stack.
+
+    Attributes:
+        metrics: names of the metrics to score, the same for all cells.
+        split: the split to score on.
+        prune: whether intermediate scores are reported and may stop a cell.
+        reuse: whether saved models may be scored in place of fitting anew.
+        group: where the metrics are over seeds, the cells as a group; the job then leaves one record, of the group.
+    """
+
+    cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]
+    split: str
+    setting: Setting
+    prune: bool = False
+    reuse: bool = False
+    group: Group | None = None
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """What its records are about."""
+        return self.cells if self.group is None else (self.group,)
+
+    @property
+    def id(self) -> str:
+        return digest([unit.id for unit in self.units])
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for the whole job."""
+        return self.setting.timeout * len(self.cells)
+
+    def halves(self) -> tuple[Job, Job]:
+        middle = len(self.cells) // 2
+        return replace(self, cells=self.cells[:middle]), replace(self, cells=self.cells[middle:])
+
+
+def job_to_json(job: Job) -> str:
+    return json.dumps(asdict(job))
+
+
+def job_from_json(text: str | bytes) -> Job:
+    fields = json.loads(text)
+    fields["cells"] = tuple(unit_from_json(cell) for cell in fields["cells"])
+    fields["group"] = None if fields["group"] is None else unit_from_json(fields["group"])
+    fields["setting"] = Setting(**fields["setting"])
+    fields["metrics"] = tuple(fields["metrics"])
+    return Job(**fields)

@@ -1,0 +1,64 @@
+"""How far a suite is, and what of it can never be had: what `bench plan` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.plan.missing import missing
+from bench.plan.protocol import Pair, n_cells, protocol
+from bench.record.records import Record
+from bench.suite import registry
+from bench.suite.config import Suite
+from metrics.view import NEEDS, OPTIONAL_ABILITIES, missing_from_data
+
+
+@dataclass(frozen=True)
+class PairPlan:
+    """What of one pair is done: cells in the ledger, cells to run, failures kept, metrics that are impossible."""
+
+    dataset: str
+    method: str
+    cached: int
+    todo: int
+    failed: int
+    impossible: Mapping[str, str]
+
+
+def plan_pair(pair: Pair, suite: Suite, out: Path, records: Mapping[str, Record], data: Any) -> PairPlan:
+    """How far a pair is, found by replaying its protocol as far as the ledger answers."""
+    progress = protocol(pair, suite, out)
+    request = next(progress)
+    cached = failed = todo = 0
+    while True:
+        lacking = {cell.id for group in missing(request, records) for cell in group.cells}
+        done = [records[cell.id] for cell in request.cells if cell.id not in lacking]
+        cached += len(done)
+        failed += sum(record.status not in ("ok", "pruned") for record in done)
+        if lacking:
+            todo = max(n_cells(pair, suite) - cached, len(lacking))
+            break
+        try:
+            request = progress.send({cell.id: records[cell.id] for cell in request.cells})
+        except StopIteration:
+            break
+    return PairPlan(*pair.key, cached, todo, failed, impossible(pair, suite, data))
+
+
+def impossible(pair: Pair, suite: Suite, data: Any) -> dict[str, str]:
+    """Metrics that the pair can never have, and why."""
+    component = registry.load("method", pair.method.target, suite.root)
+    has_decode = hasattr(component, "decode")
+    has_decoders = hasattr(component, "decoders_") or hasattr(component, "geometry_decoders_")
+    # A third party may set decoders_ in fit, so only a method without any decoder is sure to lack them.
+    absent = {"reconstruction": not has_decode, "decoder": not has_decode and not has_decoders}
+    absent |= {need: not hasattr(component, name) for need, name in OPTIONAL_ABILITIES.items()}
+    found: dict[str, str] = {}
+    for name in suite.metrics:
+        for need in sorted(registry.metric(name).needs):
+            reason = NEEDS[need] if absent.get(need) else missing_from_data(data, need)
+            if reason is not None:
+                found.setdefault(name, reason)
+    return found

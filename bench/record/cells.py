@@ -1,0 +1,101 @@
+"""The units that are computed and kept, and the ids under which what is known of them is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from bench.suite.data import DatasetSpec
+
+Phase = Literal["tune", "final"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model to fit and score: (phase, data set, method, parameters, seed)."""
+
+    phase: Phase
+    dataset: DatasetSpec
+    method: str
+    target: str
+    params: Mapping[str, Any]
+    seed: int
+
+    @property
+    def config_id(self) -> str:
+        """Hash of the method and its resolved parameters."""
+        return digest({"method": self.method, "target": self.target, "params": self.params})
+
+    @property
+    def id(self) -> str:
+        """Hash of all that determines the result, and of nothing else."""
+        return digest(asdict(self))
+
+    @property
+    def n_seeds(self) -> int:
+        return 1
+
+    @property
+    def label(self) -> str:
+        """Its seed, as short messages name it."""
+        return f"s{self.seed}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The reported models of one configuration, for metrics over all of their seeds together."""
+
+    phase: Phase
+    dataset: DatasetSpec
+    method: str
+    target: str
+    params: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    seed: None = None
+
+    @classmethod
+    def of(cls, cells: Sequence[Cell]) -> Group:
+        """The group of cells that differ only in their seed."""
+        first = cells[0]
+        seeds = tuple(sorted(cell.seed for cell in cells))
+        return cls(first.phase, first.dataset, first.method, first.target, first.params, seeds)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(Cell(self.phase, self.dataset, self.method, self.target, self.params, seed) for seed in self.seeds)
+
+    @property
+    def config_id(self) -> str:
+        return self.cells[0].config_id
+
+    @property
+    def id(self) -> str:
+        """Hash of phase, data set, configuration and seeds."""
+        known = {"phase": self.phase, "dataset": asdict(self.dataset), "config_id": self.config_id}
+        return digest({**known, "seeds": list(self.seeds)})
+
+    @property
+    def n_seeds(self) -> int:
+        return len(self.seeds)
+
+    @property
+    def label(self) -> str:
+        return f"{self.n_seeds} seeds"
+
+
+Unit = Cell | Group
+
+
+def unit_from_json(fields: Mapping[str, Any]) -> Any:
+    """The cell or group that `dataclasses.asdict` made this of."""
+    known = {**fields, "dataset": DatasetSpec(**fields["dataset"])}
+    return Group(**{**known, "seeds": tuple(known["seeds"])}) if "seeds" in known else Cell(**known)
+
+
+def digest(value: Any) -> str:
+    """Hash of a value's canonical JSON: the same for any order of keys."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -1,0 +1,174 @@
+"""The ledger: append-only JSON lines in DIR/ledger, the only truth about what has been run.
+
+Each coordinator writes a file of its own; one line is one job with all its records, so that a kill leaves
+either the whole job or a torn last line, which is skipped.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BadInputError
+from bench.record.records import Record
+
+log = logging.getLogger(__name__)
+
+FOLDER = "ledger"
+SCHEMA = 1
+
+
+class Ledger:
+    """What one result folder knows: records by cell id, the chosen configurations, the runs that made it."""
+
+    def __init__(self, out: Path) -> None:
+        self.folder = out / FOLDER
+        self.records: dict[str, Record] = {}
+        self.selections: dict[tuple[str, str], dict[str, Any]] = {}
+        self.runs: list[dict[str, Any]] = []
+        self._descriptor: int | None = None
+        for path, number, entry in self._lines():
+            try:
+                self._take(entry)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                log.warning("%s:%d is no entry of a ledger and is skipped; its cells run again", path, number)
+
+    def add(self, records: Iterable[Record]) -> list[Record]:
+        """Append the records of one job, on the disk before this returns; what each cell's record is now."""
+        records = list(records)
+        self._append({"kind": "job", "records": [record.to_json() for record in records]})
+        return [self._merge(record) for record in records]
+
+    def select(self, dataset: str, method: str, choice: Mapping[str, Any]) -> None:
+        """Note which configuration is reported for a pair, unless it is the one known already."""
+        entry = {"kind": "selection", "dataset": dataset, "method": method, **json.loads(json.dumps(choice))}
+        if self.selections.get((dataset, method)) != entry:
+            self._append(entry)
+            self._take(entry)
+
+    def start_run(self, run: Mapping[str, Any]) -> None:
+        """Note what started a run: command, suite, versions, hardware, git state, data."""
+        entry = {"kind": "run", **run}
+        self._append(entry)
+        self._take(entry)
+
+    def end_run(self, facts: Mapping[str, Any]) -> None:
+        """Note how long the run took that was started last, and how much of it was its cells' own work."""
+        entry = {"kind": "end", **facts}
+        self._append(entry)
+        self._take(entry)
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _take(self, entry: Mapping[str, Any]) -> None:
+        if entry["kind"] == "job":
+            for record in entry["records"]:
+                self._merge(Record.from_json(record))
+        elif entry["kind"] == "selection":
+            known = {name: value for name, value in entry.items() if name != "schema"}
+            self.selections[known["dataset"], known["method"]] = known
+        elif entry["kind"] == "run":
+            self.runs.append({name: value for name, value in entry.items() if name != "schema"})
+        elif entry["kind"] == "end" and self.runs:
+            self.runs[-1]["end"] = {name: value for name, value in entry.items() if name != "schema"}
+
+    def _merge(self, new: Record) -> Record:
+        """A later record replaces an earlier one, but a good cell stays good, with its scores and first timings.
+
+        Where the later record of a good cell is a failure, only the metrics it was to add have failed.
+        """
+        old = self.records.get(new.cell.id)
+        if old is not None and old.status == "ok":
+            rescored = set(new.requested)
+            kept = tuple(score for score in old.scores if score.requested not in rescored)
+            added = new.scores
+            if new.status != "ok":
+                added = tuple(replace(score, reason=f"{new.status}: {new.reason}") for score in new.scores)
+            new = replace(
+                old,
+                scores=kept + added,
+                requested=tuple(dict.fromkeys((*old.requested, *new.requested))),
+                intermediate=new.intermediate or old.intermediate,
+            )
+        self.records[new.cell.id] = new
+        return new
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        if self._descriptor is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+            path = self.folder / f"{stamp}-{os.getpid()}.jsonl"
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        line = memoryview(json.dumps({"schema": SCHEMA, **entry}, allow_nan=False).encode() + b"\n")
+        while line:
+            line = line[os.write(self._descriptor, line) :]
+        os.fsync(self._descriptor)
+
+    def _lines(self) -> Iterator[tuple[Path, int, dict[str, Any]]]:
+        for path in sorted(self.folder.glob("*.jsonl")):
+            for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+                try:
+                    entry = json.loads(line)
+                    known = entry["kind"] in ("job", "selection", "run", "end")
+                except (ValueError, KeyError, TypeError):
+                    known = False
+                if not known:
+                    torn = "was cut off by a kill" if not line.endswith(b"\n") else "cannot be read"
+                    log.warning("%s:%d %s and is skipped; its cells run again", path, number, torn)
+                    continue
+                if entry.get("schema") != SCHEMA:
+                    raise BadInputError(
+                        f"{path}:{number}: written by another version of latentbench (schema {entry.get('schema')}, "
+                        f"this one has {SCHEMA}); choose another --out"
+                    )
+                yield path, number, entry
+
+
+def read(out: Path) -> Ledger:
+    """The ledger of an existing result folder.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    if not (out / FOLDER).is_dir():
+        raise BadInputError(f"{out}: no result folder (it has no {FOLDER}/); give the --out of a bench run")
+    ledger = Ledger(out)
+    if not ledger.records:
+        raise BadInputError(f"{out}: its ledger holds no results yet; run `bench run --out {out}`")
+    return ledger
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold a result folder for one coordinator.
+
+    Raises:
+        BadInputError: another one has it, or it cannot be written to.
+    """
+    try:
+        (out / FOLDER).mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(out / FOLDER / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise BadInputError(f"{out}: cannot be written to: {error.strerror}; choose another --out") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise BadInputError(
+            f"{out}: another bench run is using this folder; wait for it or choose another --out"
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,85 @@
+"""What became of a cell or a group of them: a status, scores, costs; one record is one entry of the ledger."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from bench.record.cells import Unit, unit_from_json
+
+Status = Literal["ok", "failed", "timeout", "oom", "crashed", "diverged", "pruned"]
+FAILURES: tuple[Status, ...] = ("failed", "timeout", "oom", "crashed", "diverged")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One value of one metric. `requested` is the metric asked for, `metric` the name with its variant."""
+
+    requested: str
+    metric: str
+    split: str
+    value: float | None
+    better: str
+    status: Literal["ok", "n/a", "failed"] = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one cell, or of one group: its status, its scores, what it cost, and on what."""
+
+    suite: str
+    cell: Unit
+    status: Status
+    requested: tuple[str, ...]
+    reason: str = ""
+    traceback: str = ""
+    scores: tuple[Score, ...] = ()
+    decoder: str = "none"
+    fit_seconds: float = 0.0
+    decoder_seconds: float = 0.0
+    score_seconds: float = 0.0
+    warm_up_seconds: float = 0.0
+    stack_size: int = 1
+    peak_memory_mb: float = 0.0
+    device: str = "cpu"
+    git_sha: str = ""
+    git_dirty: bool = False
+    started_at: str = ""
+    history: Mapping[str, list[float]] = field(default_factory=dict)
+    intermediate: tuple[tuple[int, float], ...] = ()
+
+    def value(self, metric: str) -> float | None:
+        """The headline value of a metric, or None."""
+        return next((score.value for score in self.scores if score.metric == metric), None)
+
+    def to_json(self) -> dict[str, Any]:
+        return _encode(asdict(self))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Record:
+        fields = dict(values)
+        fields["cell"] = unit_from_json(fields["cell"])
+        fields["requested"] = tuple(fields["requested"])
+        fields["scores"] = tuple(Score(**score) for score in fields["scores"])
+        fields["history"] = {name: [float(v) for v in curve] for name, curve in fields["history"].items()}
+        fields["intermediate"] = tuple((int(step), float(value)) for step, value in fields["intermediate"])
+        return cls(**fields)
+
+
+def empty_scores(metrics: Sequence[tuple[str, Any]], split: str, reason: str) -> list[Score]:
+    """The rows of a cell that failed: every requested metric, without a value."""
+    return [Score(name, name, split, None, metric.better, "failed", reason) for name, metric in metrics]
+
+
+def _encode(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they are written as the strings that float() reads."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode(item) for item in value]
+    return value

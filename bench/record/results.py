@@ -1,0 +1,87 @@
+"""The ledger's records that count, as the rows of results.parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bench.record.cells import Cell, Group, Unit
+from bench.record.ledger import Ledger
+from bench.record.records import Record, empty_scores
+from bench.suite import registry
+from bench.suite.data import DatasetSpec
+
+
+def current(ledger: Ledger) -> Iterator[Record]:
+    """The records that count: of the suite as it was run last, and of the final phase only what was selected."""
+    run = ledger.runs[-1] if ledger.runs else {}
+    for record in ledger.records.values():
+        cell = record.cell
+        if cell.method not in run.get("methods", [cell.method]):
+            continue
+        if cell.dataset.name not in run.get("datasets", [cell.dataset.name]):
+            continue
+        choice = ledger.selections.get((cell.dataset.name, cell.method))
+        if choice is None or (cell.dataset == DatasetSpec(**choice["spec"]) and _is_selected(cell, choice)):
+            yield record
+
+
+def _is_selected(cell: Unit, choice: Mapping[str, Any]) -> bool:
+    if cell.phase == "tune":
+        return cell.id in choice["trials"]
+    if isinstance(cell, Group):
+        return cell.config_id == choice["config_id"] and cell.id == choice.get("group")
+    return cell.config_id == choice["config_id"] and cell.seed in choice["seeds"]
+
+
+def rows(records: Iterable[Record], metrics: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """One row of the results frame for each record and score; a failed model has one for each of the metrics."""
+    for record in (_with_rows_for(record, metrics) for record in records):
+        cell = record.cell
+        common = {
+            "suite": record.suite, "phase": cell.phase, "dataset": cell.dataset.name, "method": cell.method,
+            "params": json.dumps(dict(cell.params), sort_keys=True), "config_id": cell.config_id, "cell_id": cell.id,
+            "seed": cell.seed, "n_seeds": cell.n_seeds, "decoder": record.decoder,
+            "score_seconds": record.score_seconds,
+            **_fitting(record), "peak_memory_mb": record.peak_memory_mb, "device": record.device,
+            "git_sha": record.git_sha, "git_dirty": record.git_dirty, "started_at": record.started_at,
+        }  # fmt: skip
+        for score in record.scores:
+            status = score.status if record.status == "ok" else record.status
+            yield {
+                **common, "split": score.split, "metric": score.metric, "value": score.value, "better": score.better,
+                "status": status, "reason": score.reason or record.reason,
+            }  # fmt: skip
+
+
+def failed_groups(records: Sequence[Record], metrics: Sequence[str]) -> Iterator[Record]:
+    """A record for each reported configuration none of whose models was fitted: it has no metric over seeds either."""
+    wanted = [(name, registry.metric(name)) for name in metrics if registry.metric(name).scope == "seeds"]
+    configurations: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        cell = record.cell
+        if isinstance(cell, Cell) and cell.phase == "final":
+            configurations.setdefault((cell.dataset.name, cell.method, cell.config_id), []).append(record)
+    for group in configurations.values():
+        if wanted and all(record.status != "ok" for record in group):
+            first = group[0]
+            cells = [record.cell for record in group if isinstance(record.cell, Cell)]
+            scores = tuple(empty_scores(wanted, "test", first.reason))
+            yield replace(first, cell=Group.of(cells), scores=scores, score_seconds=0.0)
+
+
+def _fitting(record: Record) -> dict[str, Any]:
+    """What fitting cost; a group was fitted by its cells, whose rows say it."""
+    known = isinstance(record.cell, Cell)
+    return {name: getattr(record, name) if known else None for name in ("fit_seconds", "decoder_seconds", "stack_size")}
+
+
+def _with_rows_for(record: Record, metrics: Sequence[str]) -> Record:
+    """A failed reported cell with rows for metrics that were added after it failed, too."""
+    if record.status == "ok" or record.cell.phase == "tune" or isinstance(record.cell, Group):
+        return record
+    absent = [(name, registry.metric(name)) for name in metrics if name not in record.requested]
+    more = empty_scores([(name, metric) for name, metric in absent if metric.scope == "cell"], "test", record.reason)
+    return replace(record, scores=(*record.scores, *more))

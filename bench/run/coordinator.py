@@ -1,0 +1,196 @@
+"""The coordinator: owns the ledger, the studies and the tracker; hands jobs to the executor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.plan.jobs import Job, Setting
+from bench.plan.missing import missing
+from bench.plan.protocol import Pair, Protocol, Request, n_cells, protocol
+from bench.plan.stacking import jobs
+from bench.record.ledger import Ledger
+from bench.record.provenance import command_line, hardware, source_state, versions
+from bench.record.records import Record
+from bench.run.executor import LocalExecutor
+from bench.run.failures import LOGS, failure_record, is_failed, with_traceback_file
+from bench.run.process import Finished
+from bench.run.staff import Staff
+from bench.suite.config import Suite
+from bench.suite.data import load_dataset
+from bench.track.progress import Display
+from bench.track.tracker import Tracker
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a suite, beside what it holds."""
+
+    n_workers: int = 0
+    device: str = "auto"
+    methods: str = "*"
+    datasets: str = "*"
+    retry: frozenset[str] = frozenset()
+
+
+@dataclass
+class _Progress:
+    """One pair under way: its protocol, its open request, and the cells of it that are still out."""
+
+    pair: Pair
+    protocol: Protocol
+    request: Request
+    waiting: set[str] = field(default_factory=set)
+
+
+class Coordinator:
+    """Runs what of a suite is missing from a result folder."""
+
+    def __init__(
+        self, suite: Suite, out: Path, options: Options, ledger: Ledger, display: Display, tracker: Tracker
+    ) -> None:
+        # Absolute, because a method may change the working directory of its worker.
+        self.suite, self.out, self.options = suite, out.resolve(), options
+        self.ledger, self.display, self.tracker = ledger, display, tracker
+        self.git_sha, self.git_dirty = source_state(suite.root)
+        self.busy_seconds = 0.0
+        self.under_way: list[_Progress] = []
+        self.owner: dict[str, _Progress] = {}
+        self.asked: set[str] = set()
+
+    def run(self) -> None:
+        """Run every missing cell. A killed run loses only the jobs in flight."""
+        began = time.monotonic()
+        pairs = self._pairs()
+        self._staff()
+        self._announce(pairs)
+        try:
+            for pair in pairs:
+                progress = protocol(pair, self.suite, self.out)
+                self._advance(_Progress(pair, progress, next(progress)))
+            while self.under_way:
+                for finished in self.executor.wait():
+                    self._take(finished)
+        finally:
+            self.executor.close()
+        if self.owner:
+            wall = time.monotonic() - began
+            facts = {"wall_seconds": wall, "busy_seconds": self.busy_seconds, "n_workers": self.executor.n_workers}
+            self.ledger.end_run(facts)
+
+    def failures(self) -> list[Record]:
+        """Records of cells this run asked for that failed, or one of whose metrics did."""
+        return [self.ledger.records[cell] for cell in sorted(self.asked) if is_failed(self.ledger.records[cell])]
+
+    def _pairs(self) -> list[Pair]:
+        methods, datasets = self.suite.choose(self.options.methods, self.options.datasets)
+        specs = [load_dataset(self.suite, choice)[0] for choice in datasets]
+        self.specs = {spec.name: spec for spec in specs}
+        self.chosen = {method.name for method in methods}
+        return [Pair(spec, method) for spec in specs for method in methods]
+
+    def _staff(self) -> None:
+        staff = Staff.of(self.suite, self.options.device, self.options.n_workers)
+        self.stacking = staff.stacking
+        self.setting = Setting(
+            str(self.suite.root), str(self.out), self.options.device, self.suite.timeout, self.suite.memory,
+            staff.stacking.n_workers, self.suite.report_seeds[0],
+        )  # fmt: skip
+        self.executor = LocalExecutor(staff.n_workers, staff.threads, self.out / LOGS, self._should_stop)
+
+    def _announce(self, pairs: list[Pair]) -> None:
+        self.display.expect(sum(n_cells(pair, self.suite) for pair in pairs))
+        known = [record for record in self.ledger.records.values() if self._concerns(record)]
+        other = {record.git_sha for record in known if record.git_sha != self.git_sha}
+        if other:
+            shown = ", ".join(sorted(sha[:8] or "no commit" for sha in other))
+            self.display.say(
+                f"[yellow]results of another git state ({shown}) are kept; use another --out to redo them[/]"
+            )
+        self.ledger.start_run({
+            "command": command_line(), "suite": self.suite.name, "config": self.suite.text,
+            "objective": self.suite.tune.objective if self.suite.tune else None,
+            "metrics": list(self.suite.metrics), "methods": [m.name for m in self.suite.methods],
+            "report_seeds": list(self.suite.report_seeds), "tune_seeds": list(self.suite.tune_seeds),
+            "data": {spec.name: spec.content for spec in self.specs.values()},
+            "datasets": [d.name for d in self.suite.datasets],
+            "versions": versions(), "hardware": hardware(), "n_workers": self.executor.n_workers,
+            "threads": self.executor.threads, "device": self.options.device,
+            "git_sha": self.git_sha, "git_dirty": self.git_dirty,
+            "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        })  # fmt: skip
+
+    def _advance(self, progress: _Progress) -> None:
+        """Answer a pair's requests from the ledger as far as it goes, then submit what is missing."""
+        while True:
+            lacking = missing(progress.request, self.ledger.records, self.options.retry, self.owner)
+            if lacking:
+                break
+            records = {cell.id: self.ledger.records[cell.id] for cell in progress.request.cells}
+            self._keep(records)
+            try:
+                progress.request = progress.protocol.send(records)
+            except StopIteration as end:
+                selection = end.value
+                self.ledger.select(*progress.pair.key, {
+                    "params": dict(selection.params), "config_id": selection.config_id, "note": selection.note,
+                    "objective": selection.objective, "spec": asdict(progress.pair.dataset),
+                    "seeds": list(self.suite.report_seeds), "trials": list(selection.trials),
+                    "group": selection.group,
+                })  # fmt: skip
+                if progress in self.under_way:
+                    self.under_way.remove(progress)
+                return
+        if progress not in self.under_way:
+            self.under_way.append(progress)
+        progress.waiting = {cell.id for group in lacking for cell in group.cells}
+        for cell in progress.waiting:
+            self.owner[cell] = progress
+        for group in lacking:
+            for job in jobs(group, progress.request, progress.pair.method, self.stacking, self.setting):
+                self.executor.submit(job)
+
+    def _keep(self, records: Mapping[str, Record]) -> None:
+        """Count the records that were in the ledger already, and show the failures among them."""
+        self.asked |= set(records)
+        kept = [record for cell, record in records.items() if cell not in self.owner]
+        self.display.skip(len(kept))
+        for record in kept:
+            if is_failed(record):
+                self.display.kept(record)
+
+    def _should_stop(self, job: Job, position: int, epoch: int, value: float) -> bool:
+        cell = job.cells[position]
+        request = self.owner[cell.id].request
+        if request.tuner is None or cell.id not in request.trials:
+            return False
+        return request.tuner.should_prune(request.trials[cell.id], epoch, value)
+
+    def _take(self, finished: Finished) -> None:
+        job, failure = finished.job, finished.failure
+        self.busy_seconds += finished.warm_up_seconds + (finished.seconds if failure is not None else 0.0)
+        self.busy_seconds += sum(r.fit_seconds + r.decoder_seconds + r.score_seconds for r in finished.records)
+        if failure is not None and len(job.units) > 1:
+            for half in job.halves():
+                self.executor.submit(half)
+            return
+        if failure is not None:
+            records: tuple[Record, ...] = (failure_record(finished, failure, self.out),)
+        else:
+            records = tuple(with_traceback_file(record, self.out) for record in finished.records)
+        stamped = [replace(r, suite=self.suite.name, git_sha=self.git_sha, git_dirty=self.git_dirty) for r in records]
+        for new, merged in zip(stamped, self.ledger.add(stamped), strict=True):
+            self.display.record(new)
+            self.tracker.record(merged)
+        progress = self.owner[job.units[0].id]
+        progress.waiting -= {unit.id for unit in job.units}
+        if not progress.waiting:
+            self._advance(progress)
+
+    def _concerns(self, record: Record) -> bool:
+        """Whether a record is of a pair of this run, on the same data."""
+        spec = self.specs.get(record.cell.dataset.name)
+        return spec is not None and record.cell.dataset == spec and record.cell.method in self.chosen

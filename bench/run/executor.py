@@ -1,0 +1,90 @@
+"""A pool of worker processes with hard limits on time and memory.
+
+A worker is reused after a clean job, which keeps what it has imported and compiled, and never after a failed
+one. A job that hangs, eats memory or brings its process down ends as a failure with a status, never as an
+exception here. Where the process of a reused worker dies, an earlier job may be to blame: the job is run once
+more, in a fresh worker.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from bench.plan.jobs import Job
+from bench.run.process import Finished, OnEpoch, Process
+
+POLL_SECONDS = 0.1
+
+
+class LocalExecutor:
+    """Runs jobs in `n_workers` processes of this machine, `threads` threads each.
+
+    Args:
+        on_epoch: asked with (job, cell position, epoch, score) whether a cell shall stop early.
+    """
+
+    def __init__(self, n_workers: int, threads: int, logs: Path, on_epoch: OnEpoch) -> None:
+        self.n_workers = n_workers
+        self.threads = threads
+        self.logs = logs
+        self.on_epoch = on_epoch
+        self.queue: deque[Job] = deque()
+        self.suspects: set[str] = set()
+        self.workers: list[Process] = []
+
+    def submit(self, job: Job) -> None:
+        self.queue.append(job)
+
+    def wait(self) -> list[Finished]:
+        """Hand out queued jobs, then wait a moment; the jobs that ended since."""
+        self._assign()
+        busy = [worker for worker in self.workers if worker.job is not None]
+        ready = set(wait([worker.results for worker in busy], timeout=POLL_SECONDS)) if busy else set()
+        finished = [worker.read(self.on_epoch) if worker.results in ready else worker.check() for worker in busy]
+        for worker in [worker for worker in self.workers if worker.retired]:
+            self._retire(worker)
+        return [end for end in finished if end is not None and not self._again(end)]
+
+    def _again(self, end: Finished) -> bool:
+        """Queue a job again that may have died of what an earlier job left behind in its worker."""
+        dubious = end.failure is not None and end.failure.status in ("crashed", "oom")
+        if not dubious or end.in_fresh_worker or end.job.id in self.suspects:
+            return False
+        self.suspects.add(end.job.id)
+        self.queue.appendleft(end.job)
+        return True
+
+    def _retire(self, worker: Process) -> None:
+        worker.kill()
+        self.workers.remove(worker)
+
+    def close(self) -> None:
+        """Kill every worker; their jobs are lost."""
+        for worker in self.workers:
+            worker.kill()
+        self.workers.clear()
+
+    def _assign(self) -> None:
+        while self.queue:
+            free = next((worker for worker in self.workers if worker.job is None), None)
+            if free is None and len(self.workers) < self.n_workers:
+                free = Process(self.threads, self.logs)
+                self.workers.append(free)
+            if free is None:
+                return
+            job = self._choose(free)
+            if job is None:
+                self._retire(free)
+                continue
+            self.queue.remove(job)
+            free.start(job)
+
+    def _choose(self, worker: Process) -> Job | None:
+        """The next job, by preference one whose method this worker has warmed up; None if all need a fresh one."""
+        allowed = [job for job in self.queue if worker.fresh or job.id not in self.suspects]
+        warm = (job for job in allowed if job.cells[0].target in worker.warm)
+        elsewhere = {target for other in self.workers for target in other.warm}
+        cold = (job for job in allowed if job.cells[0].target not in elsewhere)
+        return next(warm, None) or next(cold, None) or next(iter(allowed), None)

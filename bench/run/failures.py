@@ -1,0 +1,46 @@
+"""Records of jobs that gave none, and the files that tracebacks go to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.record.records import FAILURES, Record, empty_scores
+from bench.run.process import Failure, Finished
+from bench.suite import registry
+
+LOGS = "logs"
+
+
+def is_failed(record: Record) -> bool:
+    """Whether a cell failed, or one of its metrics did."""
+    if record.status == "ok":
+        return any(score.status == "failed" for score in record.scores)
+    return record.status in FAILURES
+
+
+def failure_record(finished: Finished, failure: Failure, out: Path) -> Record:
+    """The record of the one cell or group of a job whose process gave none."""
+    job = finished.job
+    metrics = [(name, registry.load("metric", name, Path(job.setting.root))) for name in job.metrics]
+    log = failure.log.read_text(errors="replace") if failure.log.exists() else ""
+    record = Record(
+        suite="", cell=job.units[0], status=failure.status, requested=job.metrics, reason=failure.reason,
+        traceback=failure.traceback or log,
+        scores=tuple(empty_scores(metrics, job.split, failure.reason)), fit_seconds=finished.seconds,
+        warm_up_seconds=finished.warm_up_seconds,
+        peak_memory_mb=finished.peak_memory / 1e6, device=job.setting.device,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )  # fmt: skip
+    return with_traceback_file(record, out)
+
+
+def with_traceback_file(record: Record, out: Path) -> Record:
+    """A record as the ledger keeps it: the traceback's text in a file, its path within the result folder here."""
+    path = out / LOGS / f"{record.cell.id}.txt"
+    path.unlink(missing_ok=True)
+    if not record.traceback:
+        return record
+    path.write_text(record.traceback)
+    return replace(record, traceback=f"{LOGS}/{path.name}")

@@ -1,0 +1,159 @@
+"""One job in this process: load, fit as one stack, score, save; one record for each cell."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from bench.record.cells import Cell, Group, Unit
+from bench.record.records import Record, Score, empty_scores
+from bench.run import saving
+from bench.run.attached import AttachedDecoders
+from bench.run.fitted import NonFiniteError, observe
+from bench.run.fitting import Fit, Report, fit_cells
+from bench.run.memory import PeakMemory
+from bench.run.prepared import Prepared
+from bench.run.scoring import score
+from bench.suite.data import DatasetSpec, load_data
+from datasets.base import Data, content_hash
+from methods.training.device import choose_device
+
+
+def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
+    """One record for each cell of the job, or one of its group.
+
+    An error in the fit of a stack propagates: the caller halves the job until the cell it belongs to shows.
+    """
+    job = prepared.job
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    peak = PeakMemory()
+    data = _load_once(json.dumps(asdict(job.cells[0].dataset), sort_keys=True), job.setting.root)
+    if job.group is not None:
+        records = [_group_record(prepared, job.group, data)]
+        used = peak.megabytes()
+    else:
+        fits = _fits(prepared, data, report)
+        records = _cell_records(prepared, fits, data)
+        used = peak.megabytes()
+        saving.save_pictures(job, fits, data)
+    return [replace(record, started_at=started_at, peak_memory_mb=used) for record in records]
+
+
+@lru_cache(maxsize=2)
+def _load_once(spec: str, root: str) -> Data:
+    """`load_data` for a worker, whose next job is often on the same data."""
+    wanted = DatasetSpec(**json.loads(spec))
+    data = load_data(wanted, Path(root))
+    if content_hash(data) != wanted.content:
+        raise ValueError(f"data set {wanted.name!r} loads to other data each time; draw with a seed of its own")
+    return data
+
+
+def _cell_records(prepared: Prepared, fits: Sequence[Fit], data: Data) -> list[Record]:
+    job = prepared.job
+    attached = AttachedDecoders(job, fits, data)
+    records = []
+    for position, (cell, fit) in enumerate(zip(job.cells, fits, strict=True)):
+        began, before = time.perf_counter(), attached.seconds
+        scores: list[Score] = []
+        if fit.fitted is not None and fit.status == "ok":
+            scores = score([fit.fitted.view(data, partial(attached.get, position))], prepared.metrics)
+        elapsed = time.perf_counter() - began - (attached.seconds - before)
+        share = attached.seconds / len(job.cells)
+        records.append(_record(prepared, cell, fit, scores, fit.score_seconds + elapsed + share))
+    return records
+
+
+def _group_record(prepared: Prepared, group: Group, data: Data) -> Record:
+    """The record of a group: its models, restored or fitted anew, scored together."""
+    fits = [fit for cell in group.cells for fit in _one_of_many(prepared, cell, data)]
+    attached = AttachedDecoders(prepared.job, fits, data)
+    began = time.perf_counter()
+    broken = next((fit for fit in fits if fit.status != "ok"), None)
+    scores: list[Score] = []
+    if broken is None:
+        views = [fit.fitted.view(data, partial(attached.get, at)) for at, fit in enumerate(fits) if fit.fitted]
+        scores = score(views, prepared.metrics)
+        saving.save_group_pictures(prepared.job, group, views)
+    fitting = {name: sum(getattr(fit, name) for fit in fits) for name in ("fit_seconds", "decoder_seconds")}
+    together = replace(broken or fits[0], method=None, **fitting)
+    return _record(prepared, group, together, scores, time.perf_counter() - began)
+
+
+def _one_of_many(prepared: Prepared, cell: Cell, data: Data) -> list[Fit]:
+    """One cell of a group, restored or else fitted anew."""
+    return _fits(replace(prepared, job=replace(prepared.job, cells=(cell,), group=None, reuse=True)), data, None)
+
+
+def _fits(prepared: Prepared, data: Data, report: Report | None) -> list[Fit]:
+    """All cells of the job: restored where that is allowed and possible, the others fitted."""
+    job = prepared.job
+    found: dict[int, Fit] = {}
+    for at, cell in enumerate(job.cells):
+        if job.reuse and (fit := saving.restore(prepared, cell, data)):
+            found[at] = fit
+    positions = [at for at in range(len(job.cells)) if at not in found]
+    if positions:
+        found |= zip(positions, fit_cells(prepared, data, positions, report), strict=True)
+    for at in positions:
+        _encode(found[at], data, job.split)
+        if job.cells[at].phase == "final":
+            saving.save(job.cells[at], found[at], data, Path(job.setting.out))
+    return [found[at] for at in range(len(job.cells))]
+
+
+def _encode(fit: Fit, data: Data, split: str) -> None:
+    """Encode with a fitted method, or note why that is impossible."""
+    if fit.status != "ok":
+        return
+    began = time.perf_counter()
+    try:
+        fit.fitted = observe(fit.method, data, split)
+        fit.score_seconds += time.perf_counter() - began
+    except NonFiniteError as error:
+        fit.status, fit.reason = "diverged", str(error)
+    except MemoryError:
+        raise
+    except Exception as error:
+        fit.status, fit.reason = "failed", f"{type(error).__name__}: {error}"
+        fit.traceback = traceback.format_exc()
+
+
+def _record(prepared: Prepared, unit: Unit, fit: Fit, scores: Sequence[Score], score_seconds: float) -> Record:
+    job = prepared.job
+    if fit.status != "ok":
+        scores = empty_scores(prepared.metrics, job.split, fit.reason)
+    return Record(
+        suite="",
+        cell=unit,
+        status=fit.status,
+        requested=job.metrics,
+        reason=fit.reason,
+        traceback=fit.traceback,
+        scores=tuple(scores),
+        decoder=fit.fitted.decoder if fit.fitted is not None else "none",
+        fit_seconds=fit.fit_seconds,
+        decoder_seconds=fit.decoder_seconds,
+        score_seconds=score_seconds,
+        warm_up_seconds=prepared.seconds,
+        stack_size=fit.stack_size,
+        device=choose_device(job.setting.device).type,
+        history=_curves(fit.method),
+        intermediate=tuple(fit.intermediate),
+    )
+
+
+def _curves(method: Any) -> dict[str, list[float]]:
+    """The method's training curves; nothing where a third party's have another form."""
+    try:
+        history = dict(getattr(method, "history_", None) or {})
+        return {str(name): [float(value) for value in curve] for name, curve in history.items()}
+    except (TypeError, ValueError):
+        return {}

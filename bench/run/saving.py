@@ -1,0 +1,86 @@
+"""Fitted cells and their pictures, saved in the result folder and taken from there again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.pictures import kinds, planes
+from bench.pictures.subject import Subject
+from bench.plan.jobs import Job
+from bench.record import models
+from bench.record.cells import Cell, Group
+from bench.run.fitted import restored
+from bench.run.fitting import Fit, instance
+from bench.run.prepared import Prepared
+
+if TYPE_CHECKING:
+    from datasets.base import Data
+    from metrics.view import View
+
+log = logging.getLogger(__name__)
+
+
+def save(cell: Cell, fit: Fit, data: Data, out: Path) -> None:
+    """Save a fitted cell, so that metrics which are added later can be scored on it.
+
+    Where that fails, the scores stand all the same, and a metric added later fits the cell anew.
+    """
+    if fit.fitted is None:
+        return
+    try:
+        _save(cell, fit, data, out)
+    except Exception:
+        log.warning("cell %s could not be saved", cell.id, exc_info=True)
+
+
+def _save(cell: Cell, fit: Fit, data: Data, out: Path) -> None:
+    method, fitted = fit.method, fit.fitted
+    assert fitted is not None
+    state = method.state_arrays() if hasattr(method, "state_arrays") else {}
+    arrays: dict[str, Any] = {f"state.{name}": value for name, value in state.items()}
+    arrays |= {"Z.train": fitted.Z_train, "Z.scored": fitted.Z, **planes.embedding(Subject(method, fitted.view(data)))}
+    facts = {
+        "cell": asdict(cell),
+        "split": fitted.split,
+        "decoder": fitted.decoder,
+        "loadable": bool(state) and hasattr(method, "load_arrays"),
+    }
+    models.save_model(models.model_folder(out, cell.id), arrays, facts)
+
+
+def restore(prepared: Prepared, cell: Cell, data: Data) -> Fit | None:
+    """The saved model of a cell, or None where it has to be fitted anew."""
+    saved = models.load_model(models.model_folder(Path(prepared.job.setting.out), cell.id))
+    if saved is None or not saved[1].get("loadable"):
+        return None
+    arrays, facts = saved
+    method = instance(prepared.component, cell, data, prepared.job.setting.device)
+    state = {n.removeprefix("state."): v for n, v in arrays.items() if n.startswith("state.")}
+    try:
+        loaded = method.load_arrays(state)
+    except Exception:
+        log.warning("cell %s cannot be loaded; it is fitted anew", cell.id, exc_info=True)
+        return None
+    return Fit(method, restored(loaded, arrays, facts["split"]))
+
+
+def save_pictures(job: Job, fits: Sequence[Fit], data: Data) -> None:
+    """Save pictures of the reported models of one seed."""
+    for cell, fit in zip(job.cells, fits, strict=True):
+        if cell.phase != "final" or cell.seed != job.setting.picture_seed or fit.fitted is None or fit.status != "ok":
+            continue
+        found = kinds.pictures(fit.method, fit.fitted.view(data))
+        arrays = {f"{kind}.{name}": values for kind, parts in found.items() for name, values in parts.items()}
+        models.save_pictures(models.model_folder(Path(job.setting.out), cell.id), arrays)
+
+
+def save_group_pictures(job: Job, group: Group, views: Sequence[View]) -> None:
+    """Save the distances by each model, which also are the raw data of the scores."""
+    try:
+        models.save_pictures(models.model_folder(Path(job.setting.out), group.id), kinds.of_group(views))
+    except Exception:
+        log.warning("no pictures of %s", group.label, exc_info=True)

@@ -1,0 +1,113 @@
+"""A worker process: takes jobs from a pipe, one after another, and answers with records.
+
+Run by the executor as `python -P -m bench.run.worker JOBS RESULTS LIFELINE`, three inherited file descriptors.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from bench.plan.jobs import Job, job_from_json
+
+OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "cannot allocate memory")
+
+
+def main(arguments: list[str]) -> None:
+    jobs, results, lifeline = (int(argument) for argument in arguments)
+    _die_with_the_coordinator(lifeline)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel = _Channel(Connection(jobs, writable=False), Connection(results, readable=False))
+    home = Path.cwd()
+    while (message := channel.receive()) is not None:
+        job = job_from_json(message)
+        _clean_slate(home, job.cells[0].seed)
+        channel.send(_answer(job, channel))
+
+
+class _Channel:
+    def __init__(self, jobs: Connection, results: Connection) -> None:
+        self._jobs = jobs
+        self._results = results
+
+    def receive(self) -> str | None:
+        try:
+            return self._jobs.recv_bytes().decode()
+        except EOFError:
+            return None
+
+    def send(self, message: dict[str, Any]) -> None:
+        self._results.send_bytes(json.dumps(message, allow_nan=False).encode())
+
+    def ask(self, cell: int, epoch: int, value: float) -> bool:
+        self.send({"event": "epoch", "cell": cell, "epoch": epoch, "value": value})
+        return self.receive() == "stop"
+
+
+def _answer(job: Job, channel: _Channel) -> dict[str, Any]:
+    from bench.run.job import run_job
+    from bench.run.prepared import prepare
+
+    try:
+        prepared = prepare(job)
+        channel.send({"event": "started"})
+        records = run_job(prepared, channel.ask)
+    except BaseException as error:
+        return {
+            "event": "failed",
+            "status": "oom" if _out_of_memory(error) else "failed",
+            "reason": f"{type(error).__name__}: {error}",
+            "traceback": traceback.format_exc(),
+        }
+    return {"event": "done", "records": [record.to_json() for record in records]}
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(sign in said for sign in OUT_OF_MEMORY_SIGNS)
+
+
+def _clean_slate(home: Path, seed: int) -> None:
+    """Undo what an earlier job's method may have changed for the whole process.
+
+    The global random states are seeded too: for a method that draws from them, against the contract.
+    """
+    import numpy as np
+    import torch
+
+    os.chdir(home)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    random.seed(seed)
+
+
+def _die_with_the_coordinator(lifeline: int) -> None:
+    """End this process when the coordinator's end of the pipe closes, however it died."""
+    if sys.platform == "linux":
+        # Also while compiled code holds the interpreter: ask the kernel for SIGKILL (PR_SET_PDEATHSIG).
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+    def watch() -> None:
+        os.read(lifeline, 1)
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

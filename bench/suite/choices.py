@@ -1,0 +1,143 @@
+"""What a suite chooses: data sets and methods by name, with all their parameters resolved and checked."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bench.errors import BadInputError, nearest, shown
+from bench.suite import registry
+from bench.suite.search_space import check_space
+from bench.suite.signatures import SET_BY_RUNNER, parameters, resolve
+
+# For a method that trains stacks and does not say.
+_LEAST_STACK = 4
+
+
+@dataclass(frozen=True)
+class DatasetChoice:
+    """A data set of the suite: its name there, what loads it, and its resolved parameters."""
+
+    name: str
+    target: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """A method of the suite: resolved parameters, and the search space of those left free.
+
+    Attributes:
+        stackable: parameters that may differ between models trained as one stack.
+        least_stack: models that are not dealt out over workers; None where each is trained alone.
+    """
+
+    name: str
+    target: str
+    params: Mapping[str, Any]
+    search: Mapping[str, Any]
+    stackable: tuple[str, ...] = ()
+    least_stack: int | None = None
+
+
+Choice = TypeVar("Choice", DatasetChoice, MethodChoice)
+
+
+def matching(kind: str, choices: Sequence[Choice], glob: str, file: Path) -> list[Choice]:
+    """Those of a suite's methods or data sets whose names match a glob.
+
+    Raises:
+        BadInputError: it matches none.
+    """
+    found = [choice for choice in choices if fnmatch.fnmatchcase(choice.name, glob)]
+    if not found:
+        raise BadInputError(
+            f"--{kind} {glob!r} matches none of {file}; {nearest(glob, [choice.name for choice in choices])}"
+        )
+    return found
+
+
+def _component(path: Path, kind: registry.Kind, name: str, table: Mapping[str, Any]) -> tuple[str, Any]:
+    target = table.get("target", name)
+    where = f"{path}: {kind}s.{name}"
+    if not isinstance(target, str):
+        raise BadInputError(f"{where}.target: a name or 'file.py:Class' is needed, got {target!r}")
+    try:
+        component = registry.load(kind, target, path.resolve().parent)
+    except BadInputError as error:
+        raise BadInputError(f"{where}: {error}") from error
+    needed = "fit" if kind == "method" else "load"
+    if not isinstance(component, type) or not callable(getattr(component, needed, None)):
+        raise BadInputError(f"{where}: {target} is no {kind}; a class with a method {needed} is needed")
+    return target, component
+
+
+def dataset_choice(path: Path, name: str, table: Mapping[str, Any]) -> DatasetChoice:
+    """What `[datasets.name]` asks for."""
+    target, component = _component(path, "dataset", name, table)
+    given = {key: value for key, value in table.items() if key != "target"}
+    params = resolve(component, given, f"{path}: datasets.{name}", runner_sets=False)
+    return DatasetChoice(name, target, params)
+
+
+def method_choice(path: Path, name: str, table: Mapping[str, Any], *, smoke: bool) -> MethodChoice:
+    """What `[methods.name]` asks for; with `smoke`, of two epochs."""
+    target, component = _component(path, "method", name, table)
+    where = f"{path}: methods.{name}"
+    given = {key: value for key, value in table.items() if key not in ("target", "preset", "search")}
+    preset = _preset(component, table.get("preset"), where)
+    params = resolve(component, {**preset, **given}, where, runner_sets=True)
+    _check_values(component, params, where)
+    if "search" in table:
+        search = check_space(component, table["search"], f"{where}.search")
+        fixed = sorted(set(search) & set(given))
+        if fixed:
+            raise BadInputError(f"{where}.search.{fixed[0]}: is given a fixed value too; remove one of them")
+    else:
+        own = check_space(component, getattr(component, "search_space", {}), f"{where}: the method's own search_space")
+        search = {key: space for key, space in own.items() if key in params and key not in {**preset, **given}}
+    for key, domain in search.items():
+        for value in domain if isinstance(domain, list) else (domain["low"], domain["high"]):
+            _check_values(component, {**params, key: value}, f"{where}.search.{key}")
+    if smoke and "epochs" in params:
+        params["epochs"] = 2
+    stackable = tuple(getattr(component, "stackable", ()))
+    return MethodChoice(name, target, params, search, stackable, _least_stack(component))
+
+
+def _least_stack(component: Any) -> int | None:
+    return getattr(component, "least_stack", _LEAST_STACK) if hasattr(component, "fit_many") else None
+
+
+def _preset(component: Any, preset: Any, where: str) -> dict[str, Any]:
+    if preset is None:
+        return {}
+    presets = getattr(component, "presets", {})
+    if not isinstance(preset, str) or preset not in presets:
+        known = nearest(str(preset), presets) if presets else "this method has none"
+        raise BadInputError(f"{where}.preset: unknown preset {shown(preset)}; {known}")
+    return dict(presets[preset])
+
+
+def _check_values(component: Any, params: Mapping[str, Any], where: str) -> None:
+    """Have the method itself refuse values that cannot be used, before anything runs."""
+    try:
+        absent = dict.fromkeys(
+            set(SET_BY_RUNNER) & {n for n, p in parameters(component).items() if p.default is p.empty}
+        )
+        method = component(**params, **absent)
+        check = getattr(method, "check_parameters", None)
+        if check is not None:
+            check()
+    except (ValueError, TypeError) as error:
+        raise BadInputError(f"{where}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise BadInputError(f"{where}: making the method failed: {type(error).__name__}: {error}") from error
+
+
+def starting_point(choice: MethodChoice) -> dict[str, Any]:
+    """The values that the searched parameters have without tuning: the preset's, else the defaults."""
+    return {name: choice.params[name] for name in choice.search}

@@ -1,0 +1,166 @@
+"""bench.toml, validated into one frozen object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BadInputError, nearest, shown
+from bench.suite import registry
+from bench.suite.choices import DatasetChoice, MethodChoice, dataset_choice, matching, method_choice
+from bench.suite.tables import File, Metrics, Run, Track, Tune, read_tables
+from metrics.view import NEEDS
+
+MIN_MEMORY = 500_000_000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600}
+_BYTES = {"MB": 10**6, "GB": 10**9}
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A validated suite.
+
+    `timeout` in seconds per cell, `memory` in bytes per worker process, `stack` the most models trained at once.
+    """
+
+    name: str
+    file: Path
+    report_seeds: tuple[int, ...]
+    tune_seeds: tuple[int, ...]
+    timeout: float
+    memory: int
+    stack: int | None
+    tune: Tune | None
+    datasets: tuple[DatasetChoice, ...]
+    methods: tuple[MethodChoice, ...]
+    metrics: tuple[str, ...]
+    mlflow: str
+    max_rows: int | None = None
+    text: str = field(default="", repr=False)
+
+    @property
+    def root(self) -> Path:
+        """The folder that file targets are relative to."""
+        return self.file.parent
+
+    def choose(self, methods: str, datasets: str) -> tuple[list[MethodChoice], list[DatasetChoice]]:
+        """The methods and data sets whose names match the globs.
+
+        Raises:
+            BadInputError: a glob matches none.
+        """
+        return (
+            matching("methods", self.methods, methods, self.file),
+            matching("datasets", self.datasets, datasets, self.file),
+        )
+
+
+def load_suite(path: Path, *, smoke: bool = False) -> Suite:
+    """Read and validate a bench.toml.
+
+    With `smoke`, the suite becomes a quick check of every (method, data set) pair: at most 300 rows, 2
+    epochs, one seed, no tuning.
+
+    Raises:
+        BadInputError: anything in the file cannot be used; the message names file, key, value and fix.
+    """
+    parsed, text = read_tables(path)
+    run = parsed.run
+    _check_names(path, parsed)
+    _check_seeds(path, run)
+    return Suite(
+        name=parsed.suite + ("-smoke" if smoke else ""),
+        file=path.resolve(),
+        report_seeds=tuple(run.report_seeds[:1] if smoke else run.report_seeds),
+        tune_seeds=tuple(run.tune_seeds),
+        timeout=_quantity(run.timeout, _SECONDS, f"{path}: run.timeout", "'90s', '10m' or '2h'"),
+        memory=_memory(path, run.memory),
+        stack=run.stack,
+        tune=None if smoke else _check_objective(path, parsed.tune),
+        datasets=tuple(dataset_choice(path, *item) for item in parsed.datasets.items()),
+        methods=tuple(method_choice(path, *item, smoke=smoke) for item in parsed.methods.items()),
+        metrics=tuple(_metrics(path, parsed.metrics)),
+        mlflow=_mlflow(path, parsed.track),
+        max_rows=300 if smoke else None,
+        text=text,
+    )
+
+
+def _check_names(path: Path, parsed: File) -> None:
+    named = {"suite": parsed.suite}
+    named |= {f"{kind}.{name}": name for kind in ("datasets", "methods") for name in getattr(parsed, kind)}
+    for key, name in named.items():
+        if not _NAME.fullmatch(name) or len(name) > 100:
+            raise BadInputError(
+                f"{path}: {key}: a name is at most 100 letters, digits, '.', '_' and '-', got {shown(name)}"
+            )
+
+
+def _check_seeds(path: Path, run: Run) -> None:
+    for key in ("report_seeds", "tune_seeds"):
+        seeds = getattr(run, key)
+        twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+        if twice:
+            raise BadInputError(f"{path}: run.{key}: seed {twice[0]} is given twice")
+    both = sorted(set(run.report_seeds) & set(run.tune_seeds))
+    if both:
+        raise BadInputError(
+            f"{path}: run.tune_seeds: {both} are report_seeds too; results may not be reported on seeds that "
+            "chose the hyperparameters, use others"
+        )
+
+
+def _quantity(text: str, units: Mapping[str, int], where: str, example: str) -> float:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)", text.strip())
+    scale = {name.lower(): size for name, size in units.items()}.get(match[2].lower()) if match else None
+    if match is None or scale is None or not 0 < float(match[1]) * scale < 1e15:
+        raise BadInputError(f"{where}: a positive number with a unit such as {example} is needed, got {shown(text)}")
+    return float(match[1]) * scale
+
+
+def _memory(path: Path, text: str) -> int:
+    found = int(_quantity(text, _BYTES, f"{path}: run.memory", "'500MB' or '8GB'"))
+    if found < MIN_MEMORY:
+        raise BadInputError(
+            f"{path}: run.memory: a worker's libraries alone take more than {text!r}; give at least 500MB"
+        )
+    return found
+
+
+def _check_objective(path: Path, tune: Tune | None) -> Tune | None:
+    if tune is not None:
+        metric = _metric(tune.objective, f"{path}: tune.objective")
+        if metric.scope != "cell":
+            raise BadInputError(f"{path}: tune.objective: {tune.objective!r} needs several seeds; use one of a cell")
+    return tune
+
+
+def _metrics(path: Path, metrics: Metrics) -> list[str]:
+    for position, name in enumerate(metrics.use):
+        _metric(name, f"{path}: metrics.use[{position}]")
+    return list(dict.fromkeys(metrics.use))
+
+
+def _metric(name: str, where: str) -> Any:
+    try:
+        metric = registry.metric(name)
+    except BadInputError as error:
+        raise BadInputError(f"{where}: {error}") from error
+    unknown = sorted(set(metric.needs) - set(NEEDS))
+    if unknown:
+        raise BadInputError(f"{where}: {name!r} needs {unknown[0]!r}, which no view has; {nearest(unknown[0], NEEDS)}")
+    return metric
+
+
+def _mlflow(path: Path, track: Track) -> str:
+    if track.mlflow in ("sqlite", "off") or re.match(
+        r"(https?|sqlite|postgresql|mysql|mssql)(\+\w+)?://", track.mlflow
+    ):
+        return track.mlflow
+    raise BadInputError(
+        f"{path}: track.mlflow: 'sqlite', 'off' or an http(s) or database URI is needed, got {track.mlflow!r}"
+    )

@@ -1,0 +1,54 @@
+"""The data sets of a suite: what is asked for, what it contains, and the loaded arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import BadInputError
+from bench.suite import registry
+from bench.suite.choices import DatasetChoice
+from bench.suite.config import Suite
+
+if TYPE_CHECKING:
+    from datasets.base import Data
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A data set as a suite asks for it: its name there, its target, its parameters, what they contain."""
+
+    name: str
+    target: str
+    params: Mapping[str, Any]
+    content: str
+    max_rows: int | None = None
+
+
+def load_data(spec: DatasetSpec, root: Path) -> Data:
+    """The data that a specification stands for."""
+    from datasets.base import as_data, head
+
+    data = as_data(registry.load("dataset", spec.target, root)(**spec.params).load())
+    return data if spec.max_rows is None else head(data, spec.max_rows)
+
+
+def load_dataset(suite: Suite, choice: DatasetChoice) -> tuple[DatasetSpec, Data]:
+    """A data set's specification with the hash of its content, and the data.
+
+    Raises:
+        BadInputError: it cannot be loaded; the message says what it said.
+    """
+    from datasets.base import content_hash
+
+    spec = DatasetSpec(choice.name, choice.target, choice.params, "", suite.max_rows)
+    try:
+        data = load_data(spec, suite.root)
+    except BadInputError:
+        raise
+    except (Exception, SystemExit) as error:
+        said = str(error) or type(error).__name__
+        raise BadInputError(f"{suite.file}: datasets.{choice.name}: {said}") from error
+    return replace(spec, content=content_hash(data)), data

@@ -1,0 +1,117 @@
+"""What is registered, found by reading the source of each target: nothing is imported for a list."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Literal
+
+from bench.suite.registry import Kind, entry_points_of, origin
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered name: where it comes from, and whether what it points at is there."""
+
+    name: str
+    target: str
+    origin: str
+    status: Literal["ok", "broken"]
+    reason: str
+    summary: str
+
+
+def entries(kind: Kind) -> list[Entry]:
+    """All registered names with their status, found without importing them."""
+    return [_inspect(point) for _, point in sorted(entry_points_of(kind).items())]
+
+
+def _inspect(point: EntryPoint) -> Entry:
+    try:
+        reason, summary = "", _summary(point)
+    except _BrokenError as error:
+        reason, summary = str(error), ""
+    return Entry(point.name, point.value, origin(point), "broken" if reason else "ok", reason, summary)
+
+
+class _BrokenError(Exception):
+    pass
+
+
+def _summary(point: EntryPoint) -> str:
+    """First line of what the target's source says of itself, once it is certain that it can be imported."""
+    path = _source(point.module)
+    if path is None:
+        return ""
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError, OSError) as error:
+        raise _BrokenError(f"{path}: {error}") from error
+    defined: ast.AST | None = None
+    for statement in tree.body:
+        if isinstance(statement, ast.Raise):
+            raise _BrokenError(f"{path}:{statement.lineno} raises when imported")
+        for package in _imported(statement):
+            if not _exists(package):
+                raise _BrokenError(f"needs the package {package!r}, which is not installed")
+        if point.attr in _defined(statement):
+            defined = statement
+    if defined is None:
+        raise _BrokenError(f"{path} does not define {point.attr!r}")
+    if isinstance(defined, ast.ClassDef | ast.FunctionDef):
+        return (ast.get_docstring(defined) or "").partition("\n")[0]
+    about = [
+        k.value for node in ast.walk(defined) if isinstance(node, ast.Call) for k in node.keywords if k.arg == "about"
+    ]
+    return str(about[0].value) if about and isinstance(about[0], ast.Constant) else ""
+
+
+def _source(module: str) -> Path | None:
+    """The source file of a module, without importing it or its parents; None for one that has no source."""
+    head, *rest = module.split(".")
+    try:
+        spec = importlib.util.find_spec(head)
+    except (ImportError, ValueError) as error:
+        raise _BrokenError(f"module {head!r}: {error}") from error
+    if spec is None:
+        raise _BrokenError(f"there is no module {head!r}")
+    path = Path(spec.origin) if spec.origin else None
+    folders = [Path(folder) for folder in spec.submodule_search_locations or []]
+    for name in rest:
+        candidates = [p for folder in folders for p in (folder / f"{name}.py", folder / name / "__init__.py")]
+        path = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if path is None:
+            raise _BrokenError(f"there is no module {module!r}")
+        folders = [path.parent] if path.name == "__init__.py" else []
+    return path if path is not None and path.suffix == ".py" else None
+
+
+def _imported(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, ast.Import):
+        return [alias.name.partition(".")[0] for alias in statement.names]
+    if isinstance(statement, ast.ImportFrom) and statement.level == 0 and statement.module:
+        return [statement.module.partition(".")[0]]
+    return []
+
+
+def _exists(package: str) -> bool:
+    try:
+        return package in sys.modules or importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _defined(statement: ast.stmt) -> set[str]:
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+        return {statement.name}
+    if isinstance(statement, ast.Assign):
+        return {target.id for target in statement.targets if isinstance(target, ast.Name)}
+    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+        return {statement.target.id}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name for alias in statement.names}
+    return set()

@@ -1,0 +1,1 @@
+"""Who is told: the person at the terminal, and MLflow."""

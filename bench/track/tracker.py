@@ -1,0 +1,74 @@
+"""MLflow as a subscriber of the ledger: never the truth, and never a reason for a cell to fail."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.record.records import Record
+from bench.track.runs import by_run, run_key
+from bench.track.store import Store
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 300.0
+_STOP = object()
+
+
+class Tracker:
+    """Passes records and files on; this one to nobody."""
+
+    def record(self, record: Record) -> None:
+        """A cell has ended."""
+
+    def files(self, files: Sequence[Path]) -> None:
+        """The report and its figures have been written."""
+
+    def close(self) -> None:
+        """Wait until all has been passed on."""
+
+
+class MlflowTracker(Tracker):
+    """Passes records on to an MLflow store from a thread of its own, which opens the store first."""
+
+    def __init__(self, uri: str, suite: str, out: Path, known: Iterable[Record]) -> None:
+        self._queue: queue.Queue[Any] = queue.Queue()
+        self._arguments = (uri, suite, out)
+        self._known = by_run(known)
+        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def record(self, record: Record) -> None:
+        self._queue.put(record)
+
+    def files(self, files: Sequence[Path]) -> None:
+        self._queue.put(list(files))
+
+    def close(self) -> None:
+        self._queue.put(_STOP)
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            log.warning("MLflow is still not up to date after %g s; `bench sync` completes it", CLOSE_SECONDS)
+
+    def _work(self) -> None:
+        uri, suite, out = self._arguments
+        try:
+            store = Store(uri, suite, out)
+            for group in self._known.values():
+                store.put(list(group.values()))
+            while (item := self._queue.get()) is not _STOP:
+                if isinstance(item, Record):
+                    group = self._known.setdefault(run_key(item), {})
+                    group[item.cell.id] = item
+                    store.put(list(group.values()))
+                else:
+                    store.put_files(item)
+        except Exception as error:
+            log.warning(
+                "MLflow at %s is not available (%s: %s); results are safe in the ledger, `bench sync` passes them on",
+                uri, type(error).__name__, str(error).partition("\n")[0],
+            )  # fmt: skip

@@ -1,0 +1,19 @@
+"""Where networks train."""
+
+from __future__ import annotations
+
+import torch
+
+
+def choose_device(device: str) -> torch.device:
+    """The torch device that 'auto', 'cpu' or 'cuda' means here.
+
+    Raises:
+        ValueError: CUDA is asked for and there is none, or the name is unknown.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device must be 'auto', 'cpu' or 'cuda', got {device!r}")
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise ValueError("device = 'cuda', but torch finds no CUDA device; use 'auto' or 'cpu'")
+    return torch.device("cuda" if available and device != "cpu" else "cpu")

@@ -1,0 +1,102 @@
+"""Metrics of geodesics: against the exact ones, and over retrained models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from metrics import distances, stability
+from metrics.metric import Metric, Scores
+from metrics.view import NotApplicableError, View
+
+Array = np.ndarray
+
+# Distances that are compared over seeds, by suffix: geodesic, along the straight line, of the codes alone, and for
+# ensembles the published sum of jumps between random members, which is no distance.
+KINDS = ("", "_straight", "_euclidean", "_published")
+
+
+def _geodesic_error(view: View) -> Scores:
+    i, j = view.geodesic_pairs
+    exact = np.asarray(view.data.geodesic(view.rows[i], view.rows[j]), dtype=np.float64)
+    lengths = view.geodesics.length.cpu().numpy()
+    straight = view.geodesics.straight_length.cpu().numpy()
+    error = np.abs(lengths / exact - 1)
+    return {
+        "": float(error.mean()),
+        "_median": float(np.median(error)),
+        "_spearman": distances.spearman(exact, lengths),
+        "_straight": float(np.abs(straight / exact - 1).mean()),
+        "_unconverged": float(1 - view.geodesics.converged.double().mean()),
+    }
+
+
+def distance_kinds(views: Sequence[View]) -> dict[str, Array]:
+    """Distances of the same pairs by each model (models, pairs), by the suffix of their kind."""
+    pairs = views[0].geodesic_pairs
+    between = [view.Z[pairs[0]].astype(np.float64) - view.Z[pairs[1]] for view in views]
+    geodesic = np.stack([view.geodesics.length.cpu().numpy() for view in views])
+    straight = np.stack([view.geodesics.straight_length.cpu().numpy() for view in views])
+    euclidean = np.stack([np.linalg.norm(step, axis=1) for step in between])
+    found = [geodesic, straight, euclidean]
+    if all(len(view.decoders) > 1 for view in views):
+        found.append(np.stack([view.published_lengths for view in views]))
+    return dict(zip(KINDS, found, strict=False))
+
+
+def _geodesic_cv(views: Sequence[View]) -> Scores:
+    if len(views) < 2:
+        raise NotApplicableError("one report seed tells nothing of the spread over seeds; give at least two")
+    kinds = distance_kinds(views)
+    unknown = int((~np.isfinite(kinds[""])).any(axis=0).sum())
+    if unknown:
+        raise NotApplicableError(f"{unknown} of {kinds[''].shape[1]} pairs are at no finite distance in some model")
+    found = {kind + name: value for kind, lengths in kinds.items() for name, value in _stability(lengths).items()}
+    both = np.stack([kinds["_euclidean"], kinds[""]])
+    low, high = stability.bootstrap_interval(_gain, both)
+    unconverged = np.mean([1 - view.geodesics.converged.double().mean().item() for view in views])
+    return {**found, "_gain": _gain(both), "_gain_low": low, "_gain_high": high, "_unconverged": float(unconverged)}
+
+
+def _stability(lengths: Array) -> dict[str, float]:
+    """Statistics of the distances (models, pairs) of one kind, with intervals of the first two."""
+    found = {
+        "": _mean_cv(lengths),
+        "_icc": stability.icc(lengths),
+        "_median": float(np.nanmedian(stability.coefficient_of_variation(lengths))),
+        "_scale_free": _mean_cv(stability.without_scale(lengths)),
+        "_spearman": stability.seed_spearman(lengths),
+    }
+    for name, statistic in (("", _mean_cv), ("_icc", stability.icc)):
+        if not np.isfinite(found[name]):
+            continue
+        found |= dict(
+            zip((f"{name}_low", f"{name}_high"), stability.bootstrap_interval(statistic, lengths), strict=True)
+        )
+    return found
+
+
+def _mean_cv(lengths: Array) -> float:
+    return float(np.nanmean(stability.coefficient_of_variation(lengths)))
+
+
+def _gain(both: Array) -> float:
+    """How much more latent distances vary than geodesic ones."""
+    return _mean_cv(both[0]) - _mean_cv(both[1])
+
+
+geodesic_error = Metric(
+    "geodesic_error", _geodesic_error, "lower", frozenset({"decoder", "geodesic"}),
+    about="|d / exact - 1|, mean over 50 pairs: model geodesics against the manifold's; _spearman; _straight lines",
+    variants={"_spearman": "higher"},
+)  # fmt: skip
+geodesic_cv = Metric(
+    "geodesic_cv", _geodesic_cv, "lower", frozenset({"decoder"}), scope="seeds",
+    about="spread of geodesic distances over retrained models, mean of 50 pairs (Syrota et al. 2024); _icc, _euclidean",
+    variants=dict.fromkeys(
+        ["_gain", "_gain_low", "_gain_high"]
+        + [kind + name for kind in KINDS for name in ("_icc", "_icc_low", "_icc_high", "_spearman")],
+        "higher",
+    ),
+)  # fmt: skip

@@ -1,0 +1,89 @@
+"""Metrics of a decoder's pullback metric."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metrics.metric import Metric, Scores
+from metrics.view import NotApplicableError, View
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def _relaxed_distortion(view: View) -> Scores:
+    import torch
+
+    from metrics.distortion import distortion_of
+    from metrics.geometry import pullback_metric
+
+    with torch.no_grad():
+        mixup = pullback_metric(view.decoders, view.mixup_latent)
+    return {"": float(distortion_of(view.metric_tensor)), "_mixup": float(distortion_of(mixup))}
+
+
+def _conditions(G: Tensor) -> Scores:
+    from metrics.distortion import condition_numbers, rank_deficient
+
+    if G.shape[-1] == 1:
+        raise NotApplicableError("one latent dimension has no condition number but 1")
+    conditions = condition_numbers(G)
+    return {
+        "": float(conditions.mean()),
+        "_median": float(conditions.quantile(0.5)),
+        "_p95": float(conditions.quantile(0.95)),
+        "_rank_deficient": float(rank_deficient(G).double().mean()),
+    }
+
+
+def _mcn_attached(view: View) -> Scores:
+    import torch
+
+    from metrics.geometry import pullback_metric
+
+    decoder = view.fit_attached()
+    z = torch.as_tensor(view.Z, dtype=torch.float64, device=next(decoder.parameters()).device)
+    with torch.no_grad():
+        return _conditions(pullback_metric(decoder, z))
+
+
+def _metric_variance(view: View) -> float:
+    from metrics.distortion import variance_of
+
+    value = float(variance_of(view.metric_tensor))
+    if np.isnan(value):
+        raise NotApplicableError("the mean metric is singular: the decoder ignores a latent direction")
+    return value
+
+
+def _var_log_det(view: View) -> float:
+    from metrics.distortion import log_det_variance_of
+
+    value = float(log_det_variance_of(view.metric_tensor))
+    if np.isnan(value):
+        raise NotApplicableError("the metric is singular at a point: the decoder ignores a latent direction")
+    return value
+
+
+relaxed_distortion = Metric(
+    "relaxed_distortion", _relaxed_distortion, "lower", frozenset({"decoder"}),
+    about="d E[tr G^2] / (E tr G)^2 - 1, 0 for a scaled isometry (Lee et al., ICLR 2022)",
+)  # fmt: skip
+mcn = Metric(
+    "mcn", lambda view: _conditions(view.metric_tensor), "lower", frozenset({"decoder"}),
+    about="mean condition number of the pullback metric, [1, inf) (Lee et al., ICLR 2022)",
+)  # fmt: skip
+mcn_attached = Metric(
+    "mcn_attached", _mcn_attached, "lower",
+    about="mcn of one common decoder refitted to every method's layout, [1, inf)",
+)  # fmt: skip
+metric_variance = Metric(
+    "metric_variance", _metric_variance, "lower", frozenset({"decoder"}),
+    about="spread of the pullback metric over points, 0 where it is constant (Lee et al., ICLR 2022)",
+)  # fmt: skip
+var_log_det = Metric(
+    "var_log_det", _var_log_det, "lower", frozenset({"decoder"}),
+    about="variance of log det G over points, 0 where volumes are magnified alike (Nazari et al., ICML 2023)",
+)  # fmt: skip

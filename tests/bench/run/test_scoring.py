@@ -1,0 +1,88 @@
+"""What a metric may see of a method, and the rows that scoring makes of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.run.fitted import observe
+from bench.run.scoring import score
+from datasets.manifolds import SCurve
+from methods.ensemble_vae import EnsembleVAE
+from methods.metric_vae import MetricVAE
+from metrics.catalog.curves import curve_rms, order_score
+from metrics.catalog.decoding import uncertainty_ratio
+from metrics.catalog.distances import proxy_spearman
+from metrics.distances import spearman
+
+
+@pytest.fixture(scope="module")
+def data():
+    return SCurve(n=120).load()
+
+
+class Named:
+    """A third party's method whose hyperparameters happen to have the names of abilities."""
+
+    def __init__(self, deviation: float = 0.5, proxy_features: str = "x") -> None:
+        self.deviation, self.proxy_features = deviation, proxy_features
+
+    def encode(self, X):
+        return X[:, :2]
+
+
+def rows(method, data, *metrics, split="test"):
+    found = score([observe(method, data, split).view(data)], [(metric.name, metric) for metric in metrics])
+    return {row.metric: row for row in found}
+
+
+def test_a_hyperparameter_is_not_taken_for_an_ability(data):
+    found = rows(Named(), data, uncertainty_ratio, proxy_spearman)
+    assert [row.status for row in found.values()] == ["n/a", "n/a"]
+
+
+def test_uncertainty_on_and_off_the_data_is_the_methods_own(data):
+    method = EnsembleVAE(n_members=3, epochs=20).fit(data.X[data.train])
+    found = rows(method, data, uncertainty_ratio)
+    on = method.deviation(method.encode(data.X[data.test])).mean()
+    assert found["uncertainty_ratio_on"].value == pytest.approx(on, rel=1e-5)
+    ratio = found["uncertainty_ratio_off"].value / found["uncertainty_ratio_on"].value
+    assert found["uncertainty_ratio"].value == pytest.approx(ratio)
+    # It ought to grow away from the data, and to be small on them.
+    assert (found["uncertainty_ratio"].better, found["uncertainty_ratio_on"].better) == ("higher", "lower")
+
+
+def test_proxy_scores_are_correlations_of_held_out_distances(data):
+    method = MetricVAE(epochs=3, hidden=[8], proxy=lambda X: X[:, :1]).fit(data.X[data.train])
+    found = rows(method, data, proxy_spearman)
+    X = data.X[data.test]
+    i, j = np.triu_indices(len(X), 1)
+    Z = method.encode(X).astype(float)
+    latent, proxy = np.linalg.norm(Z[i] - Z[j], axis=1), np.abs(X[i, 0] - X[j, 0]).astype(float)
+    assert found["proxy_spearman"].value == pytest.approx(spearman(proxy, latent), rel=1e-6)
+    assert found["proxy_spearman_pearson"].value == pytest.approx(np.corrcoef(proxy, latent)[0, 1], rel=1e-4)
+
+
+def test_a_proxy_that_is_known_for_given_rows_only_is_not_applicable(data):
+    X = data.X[data.train]
+    method = MetricVAE(epochs=2, hidden=[8], proxy="features").fit(X, X[:, :2])
+    row = rows(method, data, proxy_spearman)["proxy_spearman"]
+    assert row.status == "n/a" and "rows that were given" in row.reason
+
+
+def test_the_true_curve_is_that_of_the_test_points():
+    from datasets.curves import SinCurve
+
+    data = SinCurve().load()
+
+    class Line:
+        def encode(self, X):
+            return X[:, :1]
+
+        def decode(self, Z):
+            return np.column_stack([Z[:, 0], np.sin(Z[:, 0])])
+
+    assert rows(Line(), data, curve_rms)["curve_rms"].value < 0.05
+    found = rows(Line(), data, curve_rms, order_score, split="validation")
+    assert found["curve_rms"].status == "n/a" and "test points" in found["curve_rms"].reason
+    assert found["order_score"].status == "ok"
