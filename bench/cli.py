@@ -311,7 +311,11 @@ def _show(
 
 
 def _reasons(row: dict[str, Any]) -> str:
-    return "; ".join(f"{name}: {why}" for name, why in row["impossible"].items())
+    """Each reason once, with the metrics that it keeps away."""
+    kept_away: dict[str, list[str]] = {}
+    for name, why in row["impossible"].items():
+        kept_away.setdefault(why, []).append(name)
+    return "; ".join(f"{', '.join(names)}: {why}" for why, names in kept_away.items())
 
 
 def _print_json(value: Any) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from datasets.arrays import as_labels, as_matrix
+
 Array = np.ndarray
 Geodesic = Callable[[Array, Array], Array]
 
@@ -20,7 +22,7 @@ class Data:
     """A loaded data set.
 
     Attributes:
-        X: float32 (n_samples, n_features), in natural units.
+        X: float32 (n_samples, n_features), in natural units. Given as a matrix, a DataFrame of numbers, or images.
         y: labels (n_samples,), or None; names are replaced by integers.
         intrinsic: float64 (n_samples, k), coordinates on the manifold, or None.
         sample_shape: shape of one sample before flattening, e.g. (1, 28, 28), or None.
@@ -29,7 +31,7 @@ class Data:
             of the noise-free manifold; None where they are not known.
 
     Raises:
-        ValueError: X is not a finite matrix, or another array does not fit it.
+        ValueError: X cannot be used (`datasets.arrays.as_matrix` says why), or another array does not fit it.
     """
 
     X: Array
@@ -42,13 +44,10 @@ class Data:
     geodesic: Geodesic | None = None
 
     def __post_init__(self) -> None:
-        with np.errstate(over="ignore"):  # what overflows is refused below, in words
-            X = np.ascontiguousarray(self.X, dtype=np.float32)
-        if X.ndim != 2 or len(X) < 4:
-            raise ValueError(f"X must be a matrix with at least 4 rows, got shape {X.shape}")
-        if not np.isfinite(X).all():
-            raise ValueError(f"X holds {np.count_nonzero(~np.isfinite(X))} values that are not finite")
-        object.__setattr__(self, "y", _labels(self.y))
+        X, shape = as_matrix(self.X)
+        if self.sample_shape is None:
+            object.__setattr__(self, "sample_shape", shape)
+        object.__setattr__(self, "y", as_labels(self.y))
         for name in ("y", "intrinsic"):
             known = getattr(self, name)
             if known is not None and len(known) != len(X):
@@ -65,6 +64,11 @@ class Data:
             for name, rows in zip(("train", "validation", "test"), random_split(len(X)), strict=True):
                 object.__setattr__(self, name, rows)
         _check_splits(self)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Training rows, and features."""
+        return len(self.train), self.X.shape[1]
 
     def rows(self, split: str) -> Array:
         """Row numbers of a split: 'train', 'validation' or 'test'."""
@@ -137,24 +141,6 @@ def content_hash(data: Data) -> str:
             digest.update(f"{name}{values.dtype.str}{values.shape}".encode())
             digest.update(values.tobytes())
     return digest.hexdigest()[:16]
-
-
-def _labels(y: Any) -> Array | None:
-    """Labels as integers; names become their places in alphabetical order.
-
-    Raises:
-        ValueError: they are continuous.
-    """
-    if y is None:
-        return None
-    labels = np.asarray(y)
-    if labels.ndim != 1:
-        raise ValueError(f"y must be one label for each row, got shape {labels.shape}")
-    if labels.dtype.kind in "OUSb":
-        labels = np.unique(labels.astype(str), return_inverse=True)[1]
-    if not np.array_equal(labels, labels.astype(np.int64)):
-        raise ValueError("y must hold labels; put continuous coordinates into intrinsic")
-    return labels.astype(np.int64)
 
 
 def _check_splits(data: Data) -> None:

@@ -143,6 +143,8 @@ class AttachedDecoderMethod(Method):
         for estimator in estimators:
             estimator.check_parameters()
         X = check_matrix(X)
+        for estimator in estimators:
+            estimator.check_shape(*X.shape)
         cls._embed_all(estimators, X)
         started = time.perf_counter()
         lead = estimators[0]

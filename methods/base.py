@@ -42,6 +42,9 @@ class Method(BaseEstimator):
     def check_parameters(self) -> None:
         """Raise ValueError, naming the parameter and its value, where one cannot be used."""
 
+    def check_shape(self, n_samples: int, n_features: int) -> None:
+        """Raise ValueError, naming the parameter and its value, where it does not suit so many rows to be fitted to."""
+
     @property
     def decoders_(self) -> list[nn.Module]:
         """Differentiable decoders, latent (n, d) -> (n, n_features); one unless an ensemble."""
@@ -113,6 +116,13 @@ def require_not_negative(method: Any, *names: str) -> None:
     for name in names:
         if getattr(method, name) < 0:
             raise ValueError(f"{name} must not be negative, got {getattr(method, name)}")
+
+
+def require_latent_dim_within(method: Any, n_samples: int, n_features: int) -> None:
+    """Raise ValueError where a method needs as many samples and features as latent dimensions, and has not."""
+    for name, n in (("n_features", n_features), ("n_samples", n_samples)):
+        if method.latent_dim > n:
+            raise ValueError(f"latent_dim = {method.latent_dim} exceeds {name} = {n}")
 
 
 def require_choices(method: Any) -> None:

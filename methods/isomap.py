@@ -53,6 +53,10 @@ class Isomap(AttachedDecoderMethod):
         super().check_parameters()
         require_positive(self, "n_neighbors")
 
+    def check_shape(self, n_samples: int, n_features: int) -> None:
+        if self.n_neighbors >= n_samples:
+            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+
     @classmethod
     def _embed_all(cls, estimators: Sequence[Self], X: Array) -> None:
         """Embed once: they differ in the seed, which has no part in it."""
@@ -62,8 +66,6 @@ class Isomap(AttachedDecoderMethod):
             other.isomap_, other.embedding_ = lead.isomap_, lead.embedding_
 
     def _embed(self, X: Array) -> None:
-        if self.n_neighbors >= len(X):
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {len(X)}")
         self.isomap_ = SklearnIsomap(n_neighbors=self.n_neighbors, n_components=self.latent_dim).fit(X)
         self.embedding_ = self.isomap_.embedding_.astype(np.float32)
 

@@ -124,6 +124,7 @@ class NetworkMethod(Method):
         lead = estimators[0]
         streams = Streams([estimator.random_state for estimator in estimators], choose_device(lead.device))
         data = training_set(check_matrix(X), y, X_val, y_val, lead.scaling, streams)
+        lead.check_shape(*data.x.shape)
         failures = cls._train(estimators, data, on_epoch)
         trained = [at for at, failure in enumerate(failures) if failure is None]
         later = cls._second_stage([estimators[at] for at in trained], data)

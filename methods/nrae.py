@@ -125,11 +125,13 @@ class NRAEL(Autoencoder):
                 f"n_drawn = {self.n_drawn} of n_neighbors = {self.n_neighbors} cannot be drawn without replacement"
             )
 
+    def check_shape(self, n_samples: int, n_features: int) -> None:
+        if self.n_neighbors >= n_samples:
+            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+
     @classmethod
     def _task(cls, estimators: Sequence[Self], data: TrainingSet) -> Task:
         lead, x = estimators[0], data.x
-        if not lead.n_neighbors < len(x):
-            raise ValueError(f"n_neighbors = {lead.n_neighbors} needs more than {len(x)} training rows")
         rows, held_out = x.double().cpu().numpy(), data.x_val.double().cpu().numpy()
         graph = torch.as_tensor(nearest_neighbours(rows, lead.n_neighbors), device=x.device)
         held_out_graph = torch.as_tensor(nearest_rows(held_out, rows, lead.n_neighbors), device=x.device)

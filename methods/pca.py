@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from sklearn.decomposition import PCA as SklearnPCA
 
-from methods.base import Array, Method, OnEpoch, check_matrix, require_positive
+from methods.base import Array, Method, OnEpoch, check_matrix, require_latent_dim_within, require_positive
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +29,9 @@ class PCA(Method):
     def check_parameters(self) -> None:
         require_positive(self, "latent_dim")
 
+    def check_shape(self, n_samples: int, n_features: int) -> None:
+        require_latent_dim_within(self, n_samples, n_features)
+
     def fit(
         self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
     ) -> Self:
@@ -39,10 +42,7 @@ class PCA(Method):
         """
         self.check_parameters()
         X = check_matrix(X)
-        if self.latent_dim > min(X.shape):
-            raise ValueError(
-                f"latent_dim = {self.latent_dim} exceeds n_samples = {X.shape[0]} or n_features = {X.shape[1]}"
-            )
+        self.check_shape(*X.shape)
         fitted = SklearnPCA(self.latent_dim, svd_solver="full").fit(X.astype(np.float64))
         self.history_: dict[str, list[float]] = {}
         return self.load_arrays({"components": fitted.components_, "mean": fitted.mean_})

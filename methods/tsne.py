@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, require_positive
+from methods.base import Array, check_matrix, require_latent_dim_within, require_positive
 from methods.networks.layers import Activation
 
 
@@ -56,11 +56,10 @@ class TSNE(AttachedDecoderMethod):
         if self.latent_dim > 2:
             raise ValueError(f"latent_dim must be 1 or 2 for t-SNE, got {self.latent_dim}")
 
+    def check_shape(self, n_samples: int, n_features: int) -> None:
+        require_latent_dim_within(self, n_samples, n_features)
+
     def _embed(self, X: Array) -> None:
-        if self.latent_dim > min(X.shape):
-            raise ValueError(
-                f"latent_dim = {self.latent_dim} exceeds n_samples = {X.shape[0]} or n_features = {X.shape[1]}"
-            )
         fitted = self._new(
             n_components=self.latent_dim,
             perplexity=min(self.perplexity, (len(X) - 1) / 3),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, require_positive
+from methods.base import Array, check_matrix
 from methods.networks.layers import Activation
 
 
@@ -58,13 +58,16 @@ class UMAP(AttachedDecoderMethod):
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        require_positive(self, "n_neighbors")
+        if self.n_neighbors < 2:
+            raise ValueError(f"n_neighbors must be at least 2, got {self.n_neighbors}")
         if not 0 <= self.min_dist <= 1:
             raise ValueError(f"min_dist must lie in [0, 1], got {self.min_dist}")
 
+    def check_shape(self, n_samples: int, n_features: int) -> None:
+        if self.n_neighbors >= n_samples:
+            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+
     def _embed(self, X: Array) -> None:
-        if not 2 <= self.n_neighbors < len(X):
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be at least 2 and below n_samples = {len(X)}")
         self.umap_ = self._new(
             n_neighbors=self.n_neighbors,
             n_components=self.latent_dim,

@@ -7,12 +7,14 @@ through `torch.func`. Leading axes are free: a stack of S decoders maps (S, n, d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from metrics.activations import SLOPES
 
@@ -24,7 +26,7 @@ _CHUNK_ELEMENTS = 4_000_000
 
 
 def jacobian(decoder: Decoder, z: Tensor) -> Tensor:
-    """Jacobians df/dz of a decoder.
+    """Jacobians df/dz of a decoder, in evaluation mode.
 
     Args:
         decoder: maps (..., n, d) to (..., n, n_features).
@@ -33,9 +35,8 @@ def jacobian(decoder: Decoder, z: Tensor) -> Tensor:
     Returns:
         (..., n, n_features, d), differentiable in z and in the decoder's parameters.
     """
-    z = as_latent(z)
-    basis = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device).expand(*z.shape, z.shape[-1])
-    return push_forward(decoder, z, basis)[1].transpose(-1, -2)
+    with evaluating(decoder):
+        return _jacobian(decoder, as_latent(z))
 
 
 def pullback_metric(decoder: Decoders, z: Tensor) -> Tensor:
@@ -53,14 +54,18 @@ def pullback_metric(decoder: Decoders, z: Tensor) -> Tensor:
     """
     z = as_latent(z)
     members = members_of(decoder)
-    if len(members) > 1:
-        return torch.stack([pullback_metric(member, z) for member in members]).mean(0)
+    with evaluating(*members):
+        metrics = [_pullback_metric(member, z) for member in members]
+    return metrics[0] if len(metrics) == 1 else torch.stack(metrics).mean(0)
+
+
+def _pullback_metric(decoder: Decoder, z: Tensor) -> Tensor:
     if z.numel() == 0:
         return z.new_zeros(*z.shape, z.shape[-1])
-    metric_at = _metric_function(members[0], z)
+    metric_at = _metric_function(decoder, z)
     if torch.is_grad_enabled():
         return metric_at(z)
-    rows = max(1, _CHUNK_ELEMENTS // (widest_layer(members[0], z[..., :1, :]) * z.shape[-1]))
+    rows = max(1, _CHUNK_ELEMENTS // (widest_layer(decoder, z[..., :1, :]) * z.shape[-1]))
     # Filled in place: small results kept between large temporary ones would fragment the heap.
     G = z.new_empty(*z.shape, z.shape[-1])
     for part, into in zip(z.split(rows, dim=-2), G.split(rows, dim=-3), strict=True):
@@ -69,7 +74,7 @@ def pullback_metric(decoder: Decoders, z: Tensor) -> Tensor:
 
 
 def push_forward(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and directional derivatives of a decoder in one forward pass.
+    """Value and directional derivatives of a decoder in one forward pass, in evaluation mode.
 
     Args:
         decoder: maps (..., n, d) to (..., n, n_features).
@@ -79,9 +84,14 @@ def push_forward(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor,
     Returns:
         f(z) (..., n, n_features) and J(z) tangents (..., n, t, n_features).
     """
+    with evaluating(decoder):
+        return _push_forward(decoder, z, tangents)
+
+
+def _push_forward(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
     if forwards_as(decoder, nn.Sequential):
         for layer in cast("nn.Sequential", decoder):
-            z, tangents = push_forward(layer, z, tangents)
+            z, tangents = _push_forward(layer, z, tangents)
         return z, tangents
     linear_part = linear_part_of(decoder)
     if linear_part is not None:
@@ -94,7 +104,7 @@ def push_forward(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor,
 
 
 def pull_back(decoder: Decoder, z: Tensor, cotangents: Tensor) -> Tensor:
-    """J(z)^T cotangents, by one forward and one backward pass.
+    """J(z)^T cotangents, by one forward and one backward pass, in evaluation mode.
 
     Args:
         decoder: maps (..., n, d) to (..., n, n_features).
@@ -105,11 +115,25 @@ def pull_back(decoder: Decoder, z: Tensor, cotangents: Tensor) -> Tensor:
         (..., n, d); differentiable in all three where gradients are enabled.
     """
     keep_graph = torch.is_grad_enabled()
-    with torch.enable_grad():
+    with evaluating(decoder), torch.enable_grad():
         at = z if z.requires_grad else z.detach().requires_grad_()
         value = decoder(at)
         (pulled,) = torch.autograd.grad(value, at, cotangents, create_graph=keep_graph)
     return pulled
+
+
+@contextmanager
+def evaluating(*decoders: Decoder) -> Iterator[None]:
+    """Dropout, batch normalisation and their like as in use: all modules in evaluation mode meanwhile."""
+    modules = [decoder for decoder in decoders if isinstance(decoder, nn.Module)]
+    training = [module for decoder in modules for module in decoder.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def metric_eigenvalues(G: Tensor) -> Tensor:
@@ -261,8 +285,13 @@ def _metric_function(decoder: Decoder, z: Tensor) -> Decoder:
     if found is not None and found.shortens(z.shape[-2] * z.shape[-1]):
         A = found.matrix(z[..., :1, :])
         gram = A @ A.transpose(-1, -2)
-        return lambda part: _through(gram, jacobian(found.hidden, part))
-    return lambda part: _gram(jacobian(decoder, part))
+        return lambda part: _through(gram, _jacobian(found.hidden, part))
+    return lambda part: _gram(_jacobian(decoder, part))
+
+
+def _jacobian(decoder: Decoder, z: Tensor) -> Tensor:
+    basis = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device).expand(*z.shape, z.shape[-1])
+    return _push_forward(decoder, z, basis)[1].transpose(-1, -2)
 
 
 def _gram(J: Tensor) -> Tensor:
@@ -277,9 +306,35 @@ def _through(gram: Tensor, J: Tensor) -> Tensor:
 
 
 def _push_forward_by_autodiff(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+    try:
+        return _push_forward_by_forward_mode(decoder, z, tangents)
+    except (NotImplementedError, RuntimeError) as error:
+        try:
+            return _push_forward_by_reverse_mode(decoder, z, tangents)
+        except RuntimeError:
+            raise error from None
+
+
+def _push_forward_by_forward_mode(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
     def along(direction: Tensor) -> tuple[Tensor, Tensor]:
         value, pushed, *_ = torch.func.jvp(decoder, (z,), (direction,))
         return value, pushed
 
-    values, pushed = torch.func.vmap(along, randomness="same")(tangents.movedim(-2, 0))
+    # Of the kernels for attention, only that of plain products has a forward mode.
+    with sdpa_kernel(SDPBackend.MATH):
+        values, pushed = torch.func.vmap(along, randomness="same")(tangents.movedim(-2, 0))
     return values[0], pushed.movedim(0, -2)
+
+
+def _push_forward_by_reverse_mode(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+    """The same, one backward pass for each feature: for layers that torch cannot push tangents through."""
+    keep_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        at = z if z.requires_grad else z.detach().requires_grad_()
+        value = decoder(at)
+        rows = [
+            torch.autograd.grad(feature.sum(), at, create_graph=keep_graph, retain_graph=True)[0]
+            for feature in value.unbind(-1)
+        ]
+    pushed = tangents @ torch.stack(rows, dim=-1)
+    return (value, pushed) if keep_graph else (value.detach(), pushed.detach())

@@ -6,9 +6,10 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from metrics.activations import CURVATURES, SLOPES
-from metrics.geometry import Decoder, as_latent, forwards_as, linear_part_of
+from metrics.geometry import Decoder, as_latent, evaluating, forwards_as, linear_part_of
 
 
 class Jet(NamedTuple):
@@ -40,7 +41,8 @@ def expand(decoder: Decoder, z: Tensor, delta: Tensor) -> Jet:
     Source: the local expansions of Lee, Kwon and Park, Neighborhood Reconstructing Autoencoders, NeurIPS 2021.
     """
     z = as_latent(z)
-    return _expand(decoder, Jet(z, delta, torch.zeros_like(delta)))
+    with evaluating(decoder):
+        return _expand(decoder, Jet(z, delta, torch.zeros_like(delta)))
 
 
 def _expand(decoder: Decoder, at: Jet) -> Jet:
@@ -70,5 +72,6 @@ def _expand_by_autodiff(decoder: Decoder, at: Jet) -> Jet:
         return value, pushed, twice + bent
 
     axes = (at.first.movedim(-2, 0), at.second.movedim(-2, 0))
-    values, first, second = torch.func.vmap(along, randomness="same")(*axes)
+    with sdpa_kernel(SDPBackend.MATH):
+        values, first, second = torch.func.vmap(along, randomness="same")(*axes)
     return Jet(values[0], first.movedim(0, -2), second.movedim(0, -2))

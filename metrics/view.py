@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ MIXUP_REACH = 0.2
 NEEDS = {
     "reconstruction": "the method has no decoder",
     "decoder": "the method has no differentiable decoder",
+    "spread": "the scored rows are all alike",
     "labels": "the data set has no labels",
     "intrinsic": "the data set has no intrinsic coordinates",
     "geodesic": "the data set has no exact geodesics",
@@ -41,8 +42,11 @@ OPTIONAL_ABILITIES = {"proxy": "proxy_features", "deviation": "deviation"}
 _OF_THE_METHOD = {"reconstruction": "decode", "decoder": "own_decoders", **OPTIONAL_ABILITIES}
 
 
-def missing_from_data(data: Any, need: str) -> str | None:
+def missing_from_data(data: Any, need: str, split: str = "test") -> str | None:
     """Why a need is not met by a data set, or None where it is, or where it does not concern the data."""
+    if need == "spread":
+        X = data.X[data.rows(split)]
+        return NEEDS[need] if (X[0] == X).all() else None
     attribute = _ATTRIBUTES.get(need)
     if attribute is None:
         return None
@@ -50,6 +54,26 @@ def missing_from_data(data: Any, need: str) -> str | None:
     if found is None or (need == "curve" and found.shape[1:] != (1,)):
         return NEEDS[need]
     return None
+
+
+def too_few_rows(data: Any, least_rows: Mapping[str, int], split: str = "test") -> str | None:
+    """Why a metric cannot be had of a data set that is too small for it, or None where it is large enough.
+
+    Args:
+        least_rows: rows that the 'scored' split and the 'train' split must have.
+        split: the scored one.
+    """
+    for which, least in least_rows.items():
+        rows = len(data.rows(split if which == "scored" else which))
+        if rows < least:
+            return f"needs {least} {which} rows, there are {rows}"
+    return None
+
+
+def least_rows_of(metric: Any) -> Mapping[str, int]:
+    """A metric's `least_rows`; a third party's may have none."""
+    found: Mapping[str, int] = getattr(metric, "least_rows", {})
+    return found
 
 
 class NotApplicableError(Exception):
@@ -85,7 +109,7 @@ class View:
         """Why a metric's need is not met, or None where it is."""
         if need in _OF_THE_METHOD:
             return None if getattr(self, _OF_THE_METHOD[need]) else NEEDS[need]
-        return missing_from_data(self.data, need)
+        return missing_from_data(self.data, need, self.split)
 
     @cached_property
     def rows(self) -> Array:
@@ -216,9 +240,4 @@ class View:
 
         from metrics.neighbors import neighbourhood_scores
 
-        def scores(k: int) -> Any:
-            if not k < len(self.Z) / 2:
-                raise NotApplicableError(f"k = {k} needs more than {2 * k} points, the split has {len(self.Z)}")
-            return neighbourhood_scores(self.X, self.Z, k)
-
-        return cache(scores)
+        return cache(lambda k: neighbourhood_scores(self.X, self.Z, k))

@@ -10,26 +10,33 @@ import pandas as pd
 from reports.frames import final_values, in_order, is_over_seeds, of_models
 from reports.statistics import Estimate, estimate
 
-# Rounding alone moves a score this far from zero.
-_ZERO = 1e-12
-
 
 @dataclass(frozen=True)
 class Entry:
-    """One cell of the leaderboard. `best`: its mean lies in the interval of the best mean of its ranking."""
+    """One cell of the leaderboard.
+
+    Attributes:
+        status: 'ok'; or why there is no value; or why the value takes part in no ranking.
+        best: its mean lies in the interval of the best mean of its ranking.
+    """
 
     estimate: Estimate | None
     status: str
     best: bool = False
+
+    @property
+    def ranked(self) -> bool:
+        return self.estimate is not None and self.status == "ok"
 
     def text(self, *, interval: bool = True) -> str:
         """'0.123 [0.12, 0.13]', or why there is no value."""
         found = self.estimate
         if found is None:
             return self.status
+        remark = "" if self.ranked else f" ({self.status})"
         if not interval or found.low is None or found.high is None:
-            return short(found.mean)
-        return f"{short(found.mean)} [{short(found.low)}, {short(found.high)}]"
+            return short(found.mean) + remark
+        return f"{short(found.mean)} [{short(found.low)}, {short(found.high)}]{remark}"
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,9 @@ def _entry(rows: pd.DataFrame, name: str) -> Entry:
     if len(values) and is_over_seeds(here).all():
         return Entry(_with_own_interval(rows, name), "ok")
     if len(values):
-        return Entry(estimate(values.to_list()), "ok")
+        singular = rows.loc[rows["metric"] == f"{name}_rank_deficient", "value"].dropna()
+        # Such a mean holds points with the largest number that precision can tell, in place of infinity.
+        return Entry(estimate(values.to_list()), "rank-deficient" if (singular > 0).any() else "ok")
     statuses = here["status"].dropna().unique().tolist()
     return Entry(None, ", ".join(map(str, statuses)) if statuses else "–")
 
@@ -118,7 +127,7 @@ def _mark_best(rows: Sequence[Row], better: dict[str, str], decoder_metrics: Col
     best: dict[tuple[str, str], Estimate] = {}
     for row in rows:
         for name, entry in row.entries.items():
-            if entry.estimate is not None:
+            if entry.estimate is not None and entry.ranked:
                 ranking = (name, row.decoder if name in decoder_metrics else "")
                 leader = best.get(ranking)
                 if leader is None or _beats(entry.estimate, leader, better[name]):
@@ -128,7 +137,8 @@ def _mark_best(rows: Sequence[Row], better: dict[str, str], decoder_metrics: Col
         entries = {}
         for name, entry in row.entries.items():
             leader = best.get((name, row.decoder if name in decoder_metrics else ""))
-            first = entry.estimate is not None and leader is not None and leader.holds(entry.estimate.mean)
+            ranked = entry.estimate if entry.ranked else None
+            first = leader is not None and ranked is not None and leader.holds(ranked.mean)
             entries[name] = Entry(entry.estimate, entry.status, first)
         marked.append(Row(row.method, row.decoder, row.split, row.n_seeds, row.seconds, entries))
     return tuple(marked)
@@ -140,7 +150,7 @@ def _beats(candidate: Estimate, leader: Estimate, better: str) -> bool:
 
 def short(value: float) -> str:
     """Three significant digits, without an exponent where the number is of everyday size."""
-    if abs(value) < _ZERO:
+    if value == 0:
         return "0"
     if not 1e-4 <= abs(value) < 1e5:
         return f"{value:.1e}"

@@ -139,12 +139,18 @@ def _stability(arrays: Arrays) -> Figure:
     """How much each pair's distance varies over the models, for each kind of distance."""
     figure = Figure(figsize=(5.4, 3.2), layout="constrained")
     axes = figure.add_subplot()
-    spread = {kind: lengths.std(axis=0, ddof=1) / lengths.mean(axis=0) for kind, lengths in sorted(arrays.items())}
-    known = {kind: values[np.isfinite(values)] for kind, values in spread.items()}
+    known = {kind: _variation(lengths) for kind, lengths in sorted(arrays.items())}
     axes.hist(list(known.values()), bins=20, label=[_named(kind, values) for kind, values in known.items()])
     axes.set(xlabel="coefficient of variation of a pair's distance", ylabel="pairs")
     axes.legend(fontsize=8)
     return figure
+
+
+def _variation(lengths: Array) -> Array:
+    """Coefficients of variation over models of those pairs (models, pairs) that have one."""
+    mean = lengths.mean(axis=0)
+    known = np.isfinite(mean) & (mean > 0)
+    return lengths[:, known].std(axis=0, ddof=1) / mean[known]
 
 
 def _named(kind: str, values: Array) -> str:

@@ -49,7 +49,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_workers: Share
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("bench.run.executor.Process", shared_workers.take)
-    monkeypatch.setattr("bench.run.executor.LocalExecutor.close", shared_workers.release)
+    monkeypatch.setattr("bench.run.executor.LocalExecutor.close", lambda executor: shared_workers.release(executor))
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["bench", *arguments])

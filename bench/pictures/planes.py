@@ -83,6 +83,9 @@ def geodesic_curves(subject: Subject) -> Arrays:
 def _plane_around(Z: Array, n: int) -> tuple[Array, Array, Array]:
     """The corners of the codes' plane with a quarter more to each side, and a grid of n x n points (n * n, 2)."""
     low, high = Z.min(axis=0), Z.max(axis=0)
-    low, high = low - 0.25 * (high - low), high + 0.25 * (high - low)
+    extent = high - low
+    # Codes on a line, or on one spot, still lie in a plane that can be drawn.
+    margin = 0.25 * np.maximum(extent, 0.01 * extent.max() if extent.max() > 0 else 1.0)
+    low, high = low - margin, high + margin
     grid = np.stack(np.meshgrid(*(np.linspace(low[k], high[k], n) for k in (0, 1))), axis=-1)
     return low, high, grid.reshape(-1, 2).astype(np.float32)

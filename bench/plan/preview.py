@@ -9,10 +9,11 @@ from typing import Any
 
 from bench.plan.missing import missing
 from bench.plan.protocol import Pair, n_cells, protocol
+from bench.plan.refusal import refusal
 from bench.record.records import Record
 from bench.suite import registry
 from bench.suite.config import Suite
-from metrics.view import NEEDS, OPTIONAL_ABILITIES, missing_from_data
+from metrics.view import NEEDS, OPTIONAL_ABILITIES, least_rows_of, missing_from_data, too_few_rows
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,10 @@ def plan_pair(pair: Pair, suite: Suite, out: Path, records: Mapping[str, Record]
 
 
 def impossible(pair: Pair, suite: Suite, data: Any) -> dict[str, str]:
-    """Metrics that the pair can never have, and why."""
+    """Metrics that the pair can never have, and why; all of them where the method cannot be fitted to the data."""
+    refused = refusal(pair.method.target, pair.method.params, data.shape, suite.root)
+    if refused is not None:
+        return dict.fromkeys(suite.metrics, refused)
     component = registry.load("method", pair.method.target, suite.root)
     has_decode = hasattr(component, "decode")
     has_decoders = hasattr(component, "decoders_") or hasattr(component, "geometry_decoders_")
@@ -57,8 +61,9 @@ def impossible(pair: Pair, suite: Suite, data: Any) -> dict[str, str]:
     absent |= {need: not hasattr(component, name) for need, name in OPTIONAL_ABILITIES.items()}
     found: dict[str, str] = {}
     for name in suite.metrics:
-        for need in sorted(registry.metric(name).needs):
-            reason = NEEDS[need] if absent.get(need) else missing_from_data(data, need)
-            if reason is not None:
-                found.setdefault(name, reason)
+        metric = registry.metric(name)
+        reasons = [NEEDS[need] if absent.get(need) else missing_from_data(data, need) for need in sorted(metric.needs)]
+        reason = next(filter(None, [*reasons, too_few_rows(data, least_rows_of(metric))]), None)
+        if reason is not None:
+            found[name] = reason
     return found

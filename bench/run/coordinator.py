@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.plan.jobs import Job, Setting
-from bench.plan.missing import missing
+from bench.plan.missing import Missing, missing
 from bench.plan.protocol import Pair, Protocol, Request, n_cells, protocol
+from bench.plan.refusal import refusal
 from bench.plan.stacking import jobs
+from bench.record.cells import Unit
 from bench.record.ledger import Ledger
 from bench.record.provenance import command_line, hardware, source_state, versions
 from bench.record.records import Record
 from bench.run.executor import LocalExecutor
-from bench.run.failures import LOGS, failure_record, is_failed, with_traceback_file
+from bench.run.failures import LOGS, failure_record, is_failed, refused_record, with_traceback_file
 from bench.run.process import Finished
 from bench.run.staff import Staff
 from bench.suite.config import Suite
@@ -87,8 +89,10 @@ class Coordinator:
 
     def _pairs(self) -> list[Pair]:
         methods, datasets = self.suite.choose(self.options.methods, self.options.datasets)
-        specs = [load_dataset(self.suite, choice)[0] for choice in datasets]
+        loaded = [load_dataset(self.suite, choice) for choice in datasets]
+        specs = [spec for spec, _ in loaded]
         self.specs = {spec.name: spec for spec in specs}
+        self.shapes = {spec.name: data.shape for spec, data in loaded}
         self.chosen = {method.name for method in methods}
         return [Pair(spec, method) for spec in specs for method in methods]
 
@@ -127,6 +131,8 @@ class Coordinator:
         """Answer a pair's requests from the ledger as far as it goes, then submit what is missing."""
         while True:
             lacking = missing(progress.request, self.ledger.records, self.options.retry, self.owner)
+            if self._refuse(progress, lacking):
+                continue
             if lacking:
                 break
             records = {cell.id: self.ledger.records[cell.id] for cell in progress.request.cells}
@@ -152,6 +158,28 @@ class Coordinator:
         for group in lacking:
             for job in jobs(group, progress.request, progress.pair.method, self.stacking, self.setting):
                 self.executor.submit(job)
+
+    def _refuse(self, progress: _Progress, lacking: Sequence[Missing]) -> bool:
+        """Record those of the cells that cannot be computed; whether there were any."""
+        reasons = [(cell, self._refusal(cell)) for group in lacking for cell in group.cells]
+        refused = [(cell, reason) for cell, reason in reasons if reason is not None]
+        for reason in dict.fromkeys(reason for _, reason in refused):
+            self.display.refused(*progress.pair.key, reason)
+        self.display.skip(len(refused))
+        self.owner |= dict.fromkeys((cell.id for cell, _ in refused), progress)
+        if refused:
+            self._write([refused_record(cell, progress.request, why, self.suite.root) for cell, why in refused])
+        return bool(refused)
+
+    def _refusal(self, cell: Unit) -> str | None:
+        return refusal(cell.target, cell.params, self.shapes[cell.dataset.name], self.suite.root)
+
+    def _write(self, records: Sequence[Record]) -> list[Record]:
+        """Put records into the ledger, and pass them on to the tracker; the records as they are now stamped."""
+        stamped = [replace(r, suite=self.suite.name, git_sha=self.git_sha, git_dirty=self.git_dirty) for r in records]
+        for merged in self.ledger.add(stamped):
+            self.tracker.record(merged)
+        return stamped
 
     def _keep(self, records: Mapping[str, Record]) -> None:
         """Count the records that were in the ledger already, and show the failures among them."""
@@ -181,10 +209,8 @@ class Coordinator:
             records: tuple[Record, ...] = (failure_record(finished, failure, self.out),)
         else:
             records = tuple(with_traceback_file(record, self.out) for record in finished.records)
-        stamped = [replace(r, suite=self.suite.name, git_sha=self.git_sha, git_dirty=self.git_dirty) for r in records]
-        for new, merged in zip(stamped, self.ledger.add(stamped), strict=True):
-            self.display.record(new)
-            self.tracker.record(merged)
+        for record in self._write(records):
+            self.display.record(record)
         progress = self.owner[job.units[0].id]
         progress.waiting -= {unit.id for unit in job.units}
         if not progress.waiting:

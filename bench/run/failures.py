@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.plan.protocol import Request
+from bench.record.cells import Unit
 from bench.record.records import FAILURES, Record, empty_scores
 from bench.run.process import Failure, Finished
 from bench.suite import registry
@@ -36,11 +38,22 @@ def failure_record(finished: Finished, failure: Failure, out: Path) -> Record:
     return with_traceback_file(record, out)
 
 
+def refused_record(unit: Unit, request: Request, reason: str, root: Path) -> Record:
+    """The record of a cell that cannot be computed, as is known without running it."""
+    metrics = [(name, registry.load("metric", name, root)) for name in request.metrics]
+    return Record(
+        suite="", cell=unit, status="failed", requested=request.metrics, reason=reason,
+        scores=tuple(empty_scores(metrics, request.split, reason)),
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )  # fmt: skip
+
+
 def with_traceback_file(record: Record, out: Path) -> Record:
     """A record as the ledger keeps it: the traceback's text in a file, its path within the result folder here."""
     path = out / LOGS / f"{record.cell.id}.txt"
     path.unlink(missing_ok=True)
     if not record.traceback:
         return record
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(record.traceback)
     return replace(record, traceback=f"{LOGS}/{path.name}")

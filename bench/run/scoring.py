@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.record.records import Score
-from metrics.view import NotApplicableError, View
+from metrics.view import NotApplicableError, View, least_rows_of, too_few_rows
 
 
 def score(views: Sequence[View], metrics: Sequence[tuple[str, Any]]) -> list[Score]:
@@ -26,9 +26,10 @@ def _score_one(views: Sequence[View], name: str, metric: Any) -> list[Score]:
         better = getattr(metric, "variants", {}).get(suffix, metric.better)
         return Score(name, metric.name + suffix, view.split, value, better, status, reason)
 
-    missing = [reason for reason in map(view.missing, sorted(metric.needs)) if reason]
-    if missing:
-        return [row("", None, "n/a", missing[0])]
+    reasons = [*map(view.missing, sorted(metric.needs)), too_few_rows(view.data, least_rows_of(metric), view.split)]
+    missing = next(filter(None, reasons), None)
+    if missing is not None:
+        return [row("", None, "n/a", missing)]
     try:
         found = metric.compute(view if metric.scope == "cell" else views)
         headed = found if isinstance(found, Mapping) else {"": found}

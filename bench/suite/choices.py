@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from bench.errors import BadInputError, nearest, shown
 from bench.suite import registry
 from bench.suite.search_space import check_space
-from bench.suite.signatures import SET_BY_RUNNER, parameters, resolve
+from bench.suite.signatures import resolve, unset
 
 # For a method that trains stacks and does not say.
 _LEAST_STACK = 4
@@ -125,11 +125,7 @@ def _preset(component: Any, preset: Any, where: str) -> dict[str, Any]:
 def _check_values(component: Any, params: Mapping[str, Any], where: str) -> None:
     """Have the method itself refuse values that cannot be used, before anything runs."""
     try:
-        absent = dict.fromkeys(
-            set(SET_BY_RUNNER) & {n for n, p in parameters(component).items() if p.default is p.empty}
-        )
-        method = component(**params, **absent)
-        check = getattr(method, "check_parameters", None)
+        check = getattr(unset(component, params), "check_parameters", None)
         if check is not None:
             check()
     except (ValueError, TypeError) as error:

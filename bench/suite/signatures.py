@@ -63,6 +63,12 @@ def resolve(component: Any, given: Mapping[str, Any], where: str, *, runner_sets
     return {n: v for n, v in values.items() if not (runner_sets and n in SET_BY_RUNNER)}
 
 
+def unset(component: Any, params: Mapping[str, Any]) -> Any:
+    """An instance of a method with these parameters, and None for what the runner would set and has no default."""
+    required = [name for name, p in parameters(component).items() if name in SET_BY_RUNNER and p.default is p.empty]
+    return component(**params, **dict.fromkeys(required))
+
+
 def check_type(expected: Any, value: Any, where: str) -> Any:
     """A value as JSON has it, checked against a type annotation.
 

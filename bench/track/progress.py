@@ -80,6 +80,10 @@ class Display:
         status = "failed" if record.status == "ok" else record.status
         self.say(f"[red]kept as {status}[/]: {said} (--retry {status} runs it again)")
 
+    def refused(self, dataset: str, method: str, reason: str) -> None:
+        """A method cannot be fitted to a data set at all, so that nothing of it is run."""
+        self.say(f"[red]✗[/] {escape(f'{method} {dataset}: cannot be fitted: {reason}')}")
+
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
 

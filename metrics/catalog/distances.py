@@ -26,18 +26,18 @@ def _proxy_spearman(view: View) -> Scores:
 
 
 stress = Metric(
-    "stress", lambda view: distances.stress(view.X, view.Z), "lower",
+    "stress", lambda view: distances.stress(view.X, view.Z), "lower", frozenset({"spread"}), least_rows={"scored": 3},
     about="scale-normalised stress of pairwise distances, [0, 1] (Smelser et al. 2024)",
 )  # fmt: skip
 distance_spearman = Metric(
-    "distance_spearman", lambda view: distances.distance_spearman(view.X, view.Z), "higher",
-    about="rank correlation of pairwise distances, [-1, 1]",
+    "distance_spearman", lambda view: distances.distance_spearman(view.X, view.Z), "higher", frozenset({"spread"}),
+    least_rows={"scored": 3}, about="rank correlation of pairwise distances, [-1, 1]",
 )  # fmt: skip
 geodesic_stress = Metric(
-    "geodesic_stress", _geodesic_stress, "lower", frozenset({"geodesic"}),
+    "geodesic_stress", _geodesic_stress, "lower", frozenset({"geodesic", "spread"}), least_rows={"scored": 3},
     about="scale-normalised stress of latent distances against exact manifold geodesics, [0, 1]",
 )  # fmt: skip
 proxy_spearman = Metric(
-    "proxy_spearman", _proxy_spearman, "higher", frozenset({"proxy"}),
+    "proxy_spearman", _proxy_spearman, "higher", frozenset({"proxy"}), least_rows={"scored": 3},
     about="rank correlation of latent distances with the method's own proxy distances, [-1, 1]; _pearson",
 )  # fmt: skip

@@ -87,12 +87,12 @@ def _gain(both: Array) -> float:
 
 
 geodesic_error = Metric(
-    "geodesic_error", _geodesic_error, "lower", frozenset({"decoder", "geodesic"}),
+    "geodesic_error", _geodesic_error, "lower", frozenset({"decoder", "geodesic"}), least_rows={"scored": 2},
     about="|d / exact - 1|, mean over 50 pairs: model geodesics against the manifold's; _spearman; _straight lines",
     variants={"_spearman": "higher"},
 )  # fmt: skip
 geodesic_cv = Metric(
-    "geodesic_cv", _geodesic_cv, "lower", frozenset({"decoder"}), scope="seeds",
+    "geodesic_cv", _geodesic_cv, "lower", frozenset({"decoder"}), scope="seeds", least_rows={"scored": 2},
     about="spread of geodesic distances over retrained models, mean of 50 pairs (Syrota et al. 2024); _icc, _euclidean",
     variants=dict.fromkeys(
         ["_gain", "_gain_low", "_gain_high"]

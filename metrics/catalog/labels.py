@@ -15,6 +15,6 @@ def _knn_accuracy(view: View, k: int) -> float:
 
 
 knn_accuracy = of_neighbourhoods(
-    "knn_accuracy", _knn_accuracy, "labels",
+    "knn_accuracy", _knn_accuracy, "labels", lambda k: {"train": k + 1},
     about="majority label of the k nearest training points is right, [0, 1]",
 )  # fmt: skip

@@ -25,7 +25,7 @@ from metrics.geodesics.curve_energy import CurveEnergy, Images, straight_lines
 from metrics.geodesics.latent_graph import shortest_paths
 from metrics.geodesics.quasi_newton import Minimum, minimise
 from metrics.geodesics.splines import CurveBasis, at_constant_speed
-from metrics.geometry import Decoders, as_latent, pullback_metric
+from metrics.geometry import Decoders, as_latent, evaluating, members_of, pullback_metric
 
 # Points along the starting curve at which the metric is looked at for preconditioning.
 _PROBES = 5
@@ -110,19 +110,21 @@ def geodesics(
     z0, z1 = as_latent(z0), as_latent(z1)
     _check(z0, z1, through, uncertainty_weight, tolerance)
     basis = CurveBasis(n_segments, n_pieces)
-    energy = CurveEnergy(decoders, basis, z0, z1, uncertainty_weight)
-    line = _Line.between(energy, z0, z1)
-    found = _solve(energy, line.start, tolerance, max_iterations)
-    if through is not None:
-        routes = shortest_paths(energy.images.step_lengths, as_latent(through).to(z0), z0, z1, energy.nodes)
-        found = _better(found, _solve(energy, energy.fit(routes.flatten(0, -3)), tolerance, max_iterations))
-    return _result(energy, z0, z1, line, found)
+    with evaluating(*members_of(decoders)):
+        energy = CurveEnergy(decoders, basis, z0, z1, uncertainty_weight)
+        line = _Line.between(energy, z0, z1)
+        found = _solve(energy, line.start, tolerance, max_iterations)
+        if through is not None:
+            routes = shortest_paths(energy.images.step_lengths, as_latent(through).to(z0), z0, z1, energy.nodes)
+            found = _better(found, _solve(energy, energy.fit(routes.flatten(0, -3)), tolerance, max_iterations))
+        return _result(energy, z0, z1, line, found)
 
 
 def curve_lengths(decoders: Decoders, points: Tensor) -> Tensor:
     """Lengths L of the polygons through latent points (..., curves, T + 1, d) -> (..., curves), in data units."""
     points = as_latent(points)
-    return Images(decoders, points[..., 0, :1, :], only_distances=True).step_lengths(points).sum(-1)
+    with evaluating(*members_of(decoders)):
+        return Images(decoders, points[..., 0, :1, :], only_distances=True).step_lengths(points).sum(-1)
 
 
 def published_length(decoders: Decoders, points: Tensor, seed: int = 0) -> Tensor:
@@ -141,10 +143,11 @@ def published_length(decoders: Decoders, points: Tensor, seed: int = 0) -> Tenso
     """
     points = as_latent(points)
     generator = torch.Generator().manual_seed(seed)
-    images = Images(decoders, points[..., 0, :1, :], only_distances=False)
-    n_members = len(images.members)
-    drawn = torch.randint(n_members, points.shape[:-1], generator=generator).to(points.device)
-    return images.jumps(points, drawn).sum(-1)
+    with evaluating(*members_of(decoders)):
+        images = Images(decoders, points[..., 0, :1, :], only_distances=False)
+        n_members = len(images.members)
+        drawn = torch.randint(n_members, points.shape[:-1], generator=generator).to(points.device)
+        return images.jumps(points, drawn).sum(-1)
 
 
 class _Line(NamedTuple):

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from datasets.base import Data, as_data, choose_rows, content_hash, head, random_split
 from datasets.curves import SinCurve
 
+SOME = np.arange(20.0).reshape(10, 2)
+
 
 def some_data(n: int = 40, **more) -> Data:
     return Data(np.random.default_rng(0).normal(size=(n, 3)), **more)
@@ -36,14 +38,24 @@ def test_content_hash_changes_with_content_and_with_nothing_else():
     [
         ({"X": np.full((10, 2), np.nan)}, "not finite"),
         ({"X": np.zeros(10)}, "matrix"),
-        ({"X": np.zeros((10, 2)), "y": np.zeros(9)}, "y has 9 rows"),
-        ({"X": np.zeros((10, 2)), "sample_shape": (3, 3)}, "sample_shape"),
+        ({"X": SOME, "y": np.zeros(9)}, "y has 9 rows"),
+        ({"X": SOME, "sample_shape": (3, 3)}, "sample_shape"),
         (
-            {"X": np.zeros((10, 2)), "train": np.arange(8), "validation": np.arange(7, 9), "test": np.array([9])},
+            {
+                "X": SOME,
+                "train": np.arange(8),
+                "validation": np.arange(7, 9),
+                "test": np.array([9]),
+            },
             "overlap",
         ),
         (
-            {"X": np.zeros((10, 2)), "train": np.arange(8), "validation": np.array([8]), "test": np.array([10])},
+            {
+                "X": SOME,
+                "train": np.arange(8),
+                "validation": np.array([8]),
+                "test": np.array([10]),
+            },
             "outside",
         ),
     ],
@@ -65,12 +77,12 @@ def test_names_of_classes_become_integers_and_hash_alike_in_every_process():
 
 def test_a_split_given_in_part_is_refused():
     with pytest.raises(ValueError, match="each hold at least one row"):
-        Data(np.zeros((8, 2)), test=np.array([0, 1]))
+        Data(np.arange(16.0).reshape(8, 2), test=np.array([0, 1]))
 
 
 def test_a_third_party_may_return_any_object_with_x():
     class Foreign:
-        X = np.ones((10, 2))
+        X = np.arange(20.0).reshape(10, 2)
         y = np.arange(10)
 
     assert as_data(Foreign()).y[3] == 3
@@ -106,4 +118,4 @@ def test_a_small_training_split_stays_whole_where_rows_are_few():
 
 
 def test_one_intrinsic_coordinate_may_be_a_plain_array():
-    assert Data(np.zeros((5, 2)), intrinsic=np.arange(5.0)).intrinsic.shape == (5, 1)
+    assert Data(np.arange(10.0).reshape(5, 2), intrinsic=np.arange(5.0)).intrinsic.shape == (5, 1)

@@ -62,7 +62,7 @@ def test_a_plane_of_codes_has_no_order():
 
 
 def test_data_without_one_coordinate_have_no_curve():
-    surface = Data(np.zeros((8, 2)), intrinsic=np.zeros((8, 2)))
+    surface = Data(np.arange(16.0).reshape(8, 2), intrinsic=np.zeros((8, 2)))
     found = View(surface, "test", T, T, None, (), lambda: None)
     assert "single intrinsic coordinate" in found.missing("curve")
 

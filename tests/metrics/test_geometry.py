@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
+from metrics.distortion import mean_condition_number, relaxed_distortion
+from metrics.geodesics import curve_lengths, geodesics
 from metrics.geometry import jacobian, pull_back, pullback_metric, push_forward, widest_layer
+from metrics.taylor import expand
 
 torch_double = torch.float64
 ACTIVATIONS = [
@@ -179,3 +185,105 @@ def test_memory_is_bounded_by_the_widest_layer_not_by_the_output():
     assert widest_layer(decoder, torch.zeros(1, 2)) == 300
     assert widest_layer(lambda z: z.repeat(1, 7), torch.zeros(1, 2)) == 14
     assert not any(layer._forward_hooks for layer in decoder.modules())
+
+
+class Attending(nn.Module):
+    """Attention among the parts of each point's code, by torch's fused kernel."""
+
+    def __init__(self):
+        super().__init__()
+        self.into, self.back = nn.Linear(3, 3 * 4 * 8), nn.Linear(32, 7)
+
+    def forward(self, z):
+        query, key, value = self.into(z).unflatten(-1, (3, 4, 8)).unbind(-3)
+        return self.back(functional.scaled_dot_product_attention(query, key, value).flatten(-2))
+
+
+class Transforming(nn.Module):
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.3, batch_first=True)
+        self.into, self.encode, self.back = nn.Linear(3, 32), layer, nn.Linear(32, 7)
+
+    def forward(self, z):
+        return self.back(self.encode(self.into(z).unflatten(-1, (4, 8))).flatten(-2))
+
+
+class Cube(torch.autograd.Function):
+    """Has a backward pass and nothing else."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return 3 * x**2 * gradient
+
+
+class Cubed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 7)
+
+    def forward(self, z):
+        return Cube.apply(self.linear(z))
+
+
+@pytest.mark.parametrize("component", [Attending, Transforming, Cubed])
+@pytest.mark.parametrize("graph", [False, True])
+def test_layers_that_torch_cannot_push_forward_have_the_same_jacobian(component, graph):
+    torch.manual_seed(0)
+    decoder, z, h = component().double(), points(), 1e-6
+    with torch.set_grad_enabled(graph):
+        J = jacobian(decoder, z)
+        G = pullback_metric(decoder, z)
+    assert J.requires_grad == graph
+    decoder.eval()
+    with torch.no_grad():
+        steps = h * torch.eye(3, dtype=torch_double)
+        slopes = torch.stack([(decoder(z + step) - decoder(z - step)) / (2 * h) for step in steps], dim=-1)
+    torch.testing.assert_close(J.detach(), slopes, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(G.detach(), slopes.mT @ slopes, rtol=1e-6, atol=1e-8)
+
+
+def test_a_shape_that_does_not_fit_is_said_as_torch_says_it():
+    class Narrow(nn.Module):
+        def forward(self, z):
+            return z @ torch.ones(4, 2, dtype=torch_double)
+
+    with pytest.raises(RuntimeError, match=r"cannot be multiplied|size mismatch|inconsistent"):
+        jacobian(Narrow(), points())
+
+
+def in_training_mode() -> nn.Sequential:
+    torch.manual_seed(0)
+    layers = [nn.Linear(3, 16), nn.BatchNorm1d(16), nn.SiLU(), nn.Dropout(0.5), nn.Linear(16, 7)]
+    decoder = nn.Sequential(*layers).double()
+    decoder(points(50))  # moves the running moments away from 0 and 1
+    return decoder
+
+
+def test_a_decoder_left_in_training_mode_is_evaluated_as_in_use_and_left_as_it_was():
+    decoder = in_training_mode()
+    in_use = copy.deepcopy(decoder).eval()
+    z = points()
+    moments = decoder[1].running_mean.clone()
+    every = [
+        lambda f: jacobian(f, z),
+        lambda f: pullback_metric(f, z),
+        lambda f: pullback_metric([f, f], z),
+        lambda f: push_forward(f, z, z[:, None])[1],
+        lambda f: pull_back(f, z, torch.ones(len(z), 7, dtype=torch_double)),
+        lambda f: expand(f, z, z[:, None]).second,
+        lambda f: relaxed_distortion(f, z),
+        lambda f: mean_condition_number(f, z),
+        lambda f: geodesics(f, z[:5], z[5:10]).length,
+        lambda f: curve_lengths(f, z[None]),
+    ]
+    for function in every:
+        torch.testing.assert_close(function(decoder), function(in_use))
+    assert decoder.training and all(layer.training for layer in decoder)
+    torch.testing.assert_close(decoder[1].running_mean, moments)

@@ -100,6 +100,23 @@ def test_best_is_the_best_mean_and_what_lies_in_its_interval():
     assert {r.method for r in upside_down.rows if r.entries["mcn"].best} == {"bad", "lent"}
 
 
+def test_a_mean_over_rank_deficient_points_wins_nothing():
+    rows = [row("flat", seed=s, value=4.5e15) for s in range(2)]
+    rows += [row("flat", seed=s, value=0.5, metric="mcn_rank_deficient") for s in range(2)]
+    (board,) = boards(results_frame(rows), set(), metrics=["mcn"])
+    assert board.rows[0].entries["mcn"].text(interval=False) == "4.5e+15 (rank-deficient)"
+    assert not board.rows[0].entries["mcn"].best
+    rows += [row("round", seed=s, value=9.0) for s in range(2)]
+    rows += [row("round", seed=s, value=0.0, metric="mcn_rank_deficient") for s in range(2)]
+    (board,) = boards(results_frame(rows), set(), metrics=["mcn"])
+    assert {r.method for r in board.rows if r.entries["mcn"].best} == {"round"}
+
+
+def test_a_score_in_small_units_is_not_nothing():
+    (board,) = boards(results_frame([row(value=3.2e-15)]), set())
+    assert board.rows[0].entries["mcn"].text() == "3.2e-15"
+
+
 def test_failures_and_not_applicable_are_shown_and_never_averaged():
     rows = [row("a", seed=0, value=2.0), row("a", seed=1, value=None, status="timeout", reason="too slow")]
     rows += [row("b", seed=0, value=None, status="n/a", reason="no decoder")]

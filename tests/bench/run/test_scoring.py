@@ -7,13 +7,17 @@ import pytest
 
 from bench.run.fitted import observe
 from bench.run.scoring import score
+from datasets.base import Data
 from datasets.manifolds import SCurve
 from methods.ensemble_vae import EnsembleVAE
 from methods.metric_vae import MetricVAE
 from metrics.catalog.curves import curve_rms, order_score
 from metrics.catalog.decoding import uncertainty_ratio
-from metrics.catalog.distances import proxy_spearman
+from metrics.catalog.distances import proxy_spearman, stress
+from metrics.catalog.labels import knn_accuracy
+from metrics.catalog.neighbourhoods import auc_log_rnx, knn_preservation
 from metrics.distances import spearman
+from metrics.metric import with_k
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +90,24 @@ def test_the_true_curve_is_that_of_the_test_points():
     found = rows(Line(), data, curve_rms, order_score, split="validation")
     assert found["curve_rms"].status == "n/a" and "test points" in found["curve_rms"].reason
     assert found["order_score"].status == "ok"
+
+
+def test_what_a_split_is_too_small_or_too_even_for_is_not_applicable():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    X[40:] = 1.0
+    split = {"train": np.arange(30), "validation": np.arange(30, 40), "test": np.arange(40, 60)}
+    wanted = [knn_preservation, with_k(knn_preservation, 5), stress, auc_log_rnx]
+    even = rows(Named(), Data(X, **split), *wanted)
+    assert {row.status for row in even.values()} == {"n/a"}
+    assert even["stress"].reason == even["knn_preservation_k5"].reason == "the scored rows are all alike"
+    X[40:] += np.arange(20)[:, None]
+    found = rows(Named(), Data(X, **split), *wanted)
+    assert found["knn_preservation"].reason == "needs 21 scored rows, there are 20"
+    assert found["knn_preservation_k5"].value is not None and found["stress"].value is not None
+
+
+def test_labels_of_too_few_training_rows_tell_nothing():
+    X = np.random.default_rng(0).normal(size=(12, 3))
+    found = rows(Named(), Data(X, y=np.arange(12) % 2), knn_accuracy, with_k(knn_accuracy, 3))
+    assert found["knn_accuracy"].reason == "needs 11 train rows, there are 8"
+    assert 0 <= found["knn_accuracy_k3"].value <= 1
