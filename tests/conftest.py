@@ -41,15 +41,21 @@ def shared_workers() -> Iterator[SharedWorkers]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_workers: SharedWorkers):
+def bench(bench_own_workers, monkeypatch: pytest.MonkeyPatch, shared_workers: SharedWorkers):
     """Run a command in an empty folder: `bench("run", "bench.toml")` -> completed process.
 
-    It runs in this process, with workers that tests share. Where the processes themselves are what is tested,
-    take `bench_process`.
+    It runs in this process, with workers that tests share. Where workers are what is tested, take
+    `bench_own_workers`; where the program is, `bench_process`.
     """
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("bench.run.executor.Process", shared_workers.take)
     monkeypatch.setattr("bench.run.executor.LocalExecutor.close", lambda executor: shared_workers.release(executor))
+    return bench_own_workers
+
+
+@pytest.fixture
+def bench_own_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`bench` with workers of its own."""
+    monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["bench", *arguments])
@@ -70,18 +76,25 @@ def _as_a_program() -> Iterator[tuple[io.StringIO, io.StringIO]]:
     root = logging.getLogger()
     handlers, root.handlers = root.handlers, []
     try:
-        with (
-            contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr), warnings.catch_warnings()
-        ):  # fmt: skip
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr), warnings.catch_warnings():
             warnings.resetwarnings()
+            for unseen in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+                warnings.simplefilter("ignore", unseen)
+            warnings.showwarning = _print_warning
             yield stdout, stderr
     finally:
         root.handlers = handlers
 
 
+def _print_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: object = None, line: str = ""
+) -> None:
+    sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
+
+
 @pytest.fixture
 def bench_process(tmp_path: Path):
-    """`bench` as a process of its own, with workers of its own."""
+    """`bench` as a program of its own."""
 
     def run(*arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

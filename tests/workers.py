@@ -15,12 +15,13 @@ class SharedWorkers:
         self.idle: list[Process] = []
 
     def take(self, threads: int, logs: Path) -> Process:
-        """In place of `Process(threads, logs)`."""
-        alike = [process for process in self.idle if process.threads == threads and process.process.poll() is None]
-        if not alike:
-            return Process(threads, logs)
-        self.idle.remove(alike[0])
-        return alike[0]
+        """In place of `Process(threads, logs)`; of one thread each, whatever is asked for."""
+        while self.idle:
+            process = self.idle.pop()
+            if process.process.poll() is None:
+                return process
+            process.kill()
+        return Process(1, logs)
 
     def release(self, executor: LocalExecutor) -> None:
         """In place of `LocalExecutor.close`."""

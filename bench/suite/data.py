@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BadInputError
 from bench.suite import registry
-from bench.suite.choices import DatasetChoice
-from bench.suite.config import Suite
 
 if TYPE_CHECKING:
+    from bench.suite.choices import DatasetChoice
+    from bench.suite.config import Suite
     from datasets.base import Data
 
 

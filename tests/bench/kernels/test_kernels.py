@@ -169,8 +169,8 @@ def test_an_interrupt_keeps_what_had_been_timed(tmp_path):
     )  # fmt: skip
     assert process.stdout is not None
     timed = 0
-    while timed < 3:
-        timed += process.stdout.readline().startswith("✓")
+    while timed < 3 and (line := process.stdout.readline()):
+        timed += line.startswith("✓")
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in error and "Traceback" not in error

@@ -120,10 +120,10 @@ mlflow = "off"
 """
 
 
-def test_faults_become_statuses_and_the_good_results_stay(bench_process, write_suite, tmp_path):
+def test_faults_become_statuses_and_the_good_results_stay(bench_own_workers, write_suite, tmp_path):
     write_suite(FAULTY_SUITE)
     (tmp_path / "faulty.py").write_text(FAULTY)
-    done = bench_process("run", "--out", "out", "--jobs", "2")
+    done = bench_own_workers("run", "--out", "out", "--jobs", "2")
     assert done.returncode == 1, done.stderr
     frame = frame_of(tmp_path / "out")
     statuses = frame.groupby("method")["status"].agg(lambda column: sorted(set(column)))
@@ -144,7 +144,7 @@ def test_faults_become_statuses_and_the_good_results_stay(bench_process, write_s
         .startswith("the method has no")
     )
 
-    status = bench_process("status", "out")
+    status = bench_own_workers("status", "out")
     assert "this method never works" in status.stdout and "logs/" in status.stdout
     # Where there is a log it shows the place: the traceback, or what the process was doing when it was ended.
     logs = {
@@ -158,11 +158,11 @@ def test_faults_become_statuses_and_the_good_results_stay(bench_process, write_s
         assert "faulty.py" in text and "in fit" in text, method
 
     # Failures are kept and shown, nothing runs again; only --retry runs them.
-    again = bench_process("run", "--out", "out")
+    again = bench_own_workers("run", "--out", "out")
     assert again.returncode == 1 and "kept as timeout" in again.stdout
     assert_same_results(frame, frame_of(tmp_path / "out"))
     (tmp_path / "faulty.py").write_text(FAULTY.replace('raise RuntimeError("this method never works")', "return self"))
-    mended = bench_process("run", "--out", "out", "--retry", "failed")
+    mended = bench_own_workers("run", "--out", "out", "--retry", "failed")
     assert mended.returncode == 1
     after = frame_of(tmp_path / "out").groupby("method")["status"].agg(set)
     assert set(after["raises"]) == {"ok", "n/a"} and set(after["hangs"]) == {"timeout"}
@@ -225,14 +225,14 @@ class Bracketed(Rude):
 '''
 
 
-def test_a_method_cannot_harm_the_next_one_in_its_worker(bench_process, write_suite, tmp_path):
+def test_a_method_cannot_harm_the_next_one_in_its_worker(bench_own_workers, write_suite, tmp_path):
     (tmp_path / "sharing.py").write_text(SHARING)
     rude = '[methods.rude]\ntarget = "./sharing.py:Rude"\n'
     deadly = '[methods.deadly]\ntarget = "./sharing.py:Deadly"\n[methods.slow]\ntarget = "./sharing.py:Slow"\n'
     write_suite(SMALL_SUITE)
-    assert bench_process("run", "--out", "alone", "--jobs", "1").returncode == 0
+    assert bench_own_workers("run", "--out", "alone", "--jobs", "1").returncode == 0
     write_suite(SMALL_SUITE.replace("[methods.pca]", rude + deadly + "[methods.pca]"))
-    done = bench_process("run", "--out", "together", "--jobs", "1")
+    done = bench_own_workers("run", "--out", "together", "--jobs", "1")
     assert done.returncode == 0, done.stdout
     together = frame_of(tmp_path / "together")
     ours = together[together["method"].isin(["pca", "ae"])].reset_index(drop=True)
