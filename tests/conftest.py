@@ -11,11 +11,13 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.cli import run_command_line
-from tests.workers import SharedWorkers
+# Tests that need none of the application must be collected where its libraries are absent.
+if TYPE_CHECKING:
+    from tests.workers import SharedWorkers
 
 # Where another process holds a core, two threads that wait for each other take minutes for milliseconds.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -35,6 +37,8 @@ def data_folder() -> Path:
 @pytest.fixture(scope="session")
 def shared_workers() -> Iterator[SharedWorkers]:
     """Worker processes for all tests of the session."""
+    from tests.workers import SharedWorkers
+
     workers = SharedWorkers()
     yield workers
     workers.close()
@@ -47,6 +51,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_workers: Share
     It runs in this process, with workers that tests share. Where the processes themselves are what is tested,
     take `bench_process`.
     """
+    from bench.cli import run_command_line
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("bench.run.executor.Process", shared_workers.take)
     monkeypatch.setattr("bench.run.executor.LocalExecutor.close", shared_workers.release)
