@@ -78,10 +78,13 @@ def _done(part: Part, device: str, entries: Path, output: Any, say: Callable[[st
 def _process(part: Part, device: str, entries: Path, output: Any) -> Iterator[subprocess.Popen[bytes]]:
     """The process of a part, gone at the end with all that it started."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    if device == "cpu":
+        # Where other work holds a core, two threads that wait for each other take minutes for milliseconds.
+        environment.setdefault("OMP_NUM_THREADS", "1")
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.gpu.child", part.module, device, json.dumps(dict(part.sizes)), str(entries)],
-        stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
-        start_new_session=True,
+        stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True,
     )  # fmt: skip
     try:
         yield process
