@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench test test-all check benchmarks kernels install
+.PHONY: bench test test-all check benchmarks kernels gpu install
 
 bench: install
 	$(BIN)/bench run bench.toml
@@ -18,6 +18,13 @@ benchmarks: install
 
 kernels: install
 	$(BIN)/bench kernels
+
+# Installs nothing. The interpreter that is named (PYTHON or PYTHON_GPU), else that of .venv where there is one.
+PYTHON_GPU ?= $(or $(if $(filter file,$(origin PYTHON)),$(wildcard $(BIN)/python)),$(PYTHON))
+DEVICE ?= cuda
+OUT ?= runs/gpu
+gpu:
+	$(PYTHON_GPU) -m bench.gpu --device $(DEVICE) --out $(OUT)
 
 check: install
 	$(BIN)/ruff format --check .

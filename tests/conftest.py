@@ -11,11 +11,13 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.cli import run_command_line
-from tests.workers import SharedWorkers
+# Tests that need none of the application must be collected where its libraries are absent.
+if TYPE_CHECKING:
+    from tests.workers import SharedWorkers
 
 # Where another process holds a core, two threads that wait for each other take minutes for milliseconds.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -35,6 +37,8 @@ def data_folder() -> Path:
 @pytest.fixture(scope="session")
 def shared_workers() -> Iterator[SharedWorkers]:
     """Worker processes for all tests of the session."""
+    from tests.workers import SharedWorkers
+
     workers = SharedWorkers()
     yield workers
     workers.close()
@@ -55,6 +59,8 @@ def bench(bench_own_workers, monkeypatch: pytest.MonkeyPatch, shared_workers: Sh
 @pytest.fixture
 def bench_own_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """`bench` with workers of its own."""
+    from bench.cli import run_command_line
+
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from bench.gpu import plain_loops
 from bench.run.stack_size import peak_tensor_bytes
 from methods.autoencoder import Autoencoder
 from methods.cnn_vae import CNNVAE
 from methods.irvae import IRVAE
 from methods.nrae import NRAEL
-from tests.benchmarks import plain_loops
 
 N_MODELS, N_VALIDATION, BATCH = 16, 100, 100
 CORES = 2
@@ -120,24 +120,3 @@ def test_memory_of_one_model_more(benchmark, case):
     )
     if peaks is not None:
         benchmark.extra_info["bytes_per_model"] = (peaks[1] - peaks[0]) // 2
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("n_models", [1, 30])
-def test_seeds_of_irvae_on_a_gpu(benchmark, n_models):
-    case = "irvae 784-256x4-2"
-    benchmark.group = "irvae on a GPU"
-    benchmark.pedantic(lambda: train(case, list(range(n_models)), n_models, "cuda"), rounds=3, warmup_rounds=1)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_thirty_plain_loops_of_irvae_on_a_gpu(benchmark):
-    X, X_val = (torch.as_tensor(part, device="cuda") for part in data(784, CASES["irvae 784-256x4-2"][4]))
-
-    def one_after_the_other():
-        for _ in range(30):
-            model = plain_loops.PlainIRVAE(784, [256] * 4).to("cuda")
-            plain_loops.train(model, X, X_val, CASES["irvae 784-256x4-2"][3])
-
-    benchmark.group = "irvae on a GPU"
-    benchmark.pedantic(one_after_the_other, rounds=1, warmup_rounds=1)

@@ -17,6 +17,7 @@ from bench.kernels.decoders import DECODERS
 from bench.kernels.forms import COMPILED, GRAPH, KERNELS, OURS, PUBLISHED, draw
 from bench.kernels.measure import TOLERANCE, error, flops_of_a_point, peak_memory
 from reports.kernels import kernel_frame, kernel_tables
+from tests.bench.bare import BARE
 
 FORMS = [(kernel, form) for kernel in KERNELS for form in KERNELS[kernel].forms if form not in (COMPILED, GRAPH)]
 
@@ -186,20 +187,6 @@ def test_a_folder_that_cannot_be_made_is_said_before_anything_is_timed(bench, tm
 def test_an_unknown_kernel_is_named_with_the_nearest(bench):
     done = bench("kernels", "-k", "jacobean")
     assert done.returncode == 2 and "jacobian" in done.stderr and "Traceback" not in done.stderr
-
-
-BARE = """
-import sys
-
-class Absent:
-    NAMES = {"mlflow", "optuna", "umap", "pydantic", "pooch", "openTSNE"}
-
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in self.NAMES:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Absent())
-"""
 
 
 def test_geometry_needs_no_more_than_torch_numpy_scipy_and_scikit_learn(tmp_path):

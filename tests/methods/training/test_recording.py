@@ -1,4 +1,7 @@
-"""A recorded training step: tested with a record that is replayed by calling again, as a CPU has no graphs."""
+"""A recorded training step: tested with a record that is replayed by calling again, as a CPU has no graphs.
+
+`tests/methods/test_devices.py` compares devices.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from methods.cnn_vae import CNNVAE
 from methods.irvae import IRVAE
 from methods.metric_vae import MetricVAE
 from methods.training import loop as training
@@ -69,22 +71,3 @@ def test_a_step_that_cannot_be_recorded_is_called_every_time(caplog):
     for at in range(6):
         assert records(lambda batch, draws: {"x": batch["x"] + 1}, {"x": torch.tensor([at])}, {})["x"].item() == at + 1
     assert caplog.text.count("cannot be recorded") == 1
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("component", [IRVAE, MetricVAE, CNNVAE])
-def test_training_on_a_gpu_gives_the_models_of_the_cpu(component):
-    X = np.random.default_rng(0).normal(size=(130, 6)).astype(np.float32)
-    settings = {"epochs": 8, "batch_size": 25}
-    settings |= {"hidden": [8]} if component is IRVAE else {"sample_shape": (1, 2, 3), "channels": [3]}
-    torch.set_default_dtype(torch.float64)
-    try:
-        models = {device: [component(**settings, device=device, random_state=seed, learning_rate=rate)
-                           for seed, rate in enumerate((1e-3, 1e-2))] for device in ("cpu", "cuda")}  # fmt: skip
-        for stack in models.values():
-            assert component.fit_many(stack, X, on_epoch=[lambda epoch, scores: epoch == 4, None]) == [None, None]
-    finally:
-        torch.set_default_dtype(torch.float32)
-    for ours, theirs in zip(models["cuda"], models["cpu"], strict=True):
-        for name, value in theirs.state_arrays().items():
-            np.testing.assert_allclose(ours.state_arrays()[name], value, rtol=1e-5, atol=1e-8, err_msg=name)

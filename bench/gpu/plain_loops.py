@@ -47,7 +47,7 @@ class PlainIRVAE(nn.Module):
         return 0.5 * (self.decoder(z) - x).square().sum(1).mean() + kl + 100.0 * distortion
 
 
-def train(model: nn.Module, X: Tensor, X_val: Tensor, epochs: int) -> nn.Module:
+def train(model: PlainAutoencoder | PlainIRVAE, X: Tensor, X_val: Tensor, epochs: int) -> nn.Module:
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(epochs):
         order = torch.randperm(len(X), device=X.device)
