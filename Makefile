@@ -7,11 +7,13 @@ BIN := .venv/bin
 bench: install
 	$(BIN)/bench run bench.toml
 
+PARALLEL := -n logical --maxprocesses 4 --dist loadgroup
+
 test: install
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest $(PARALLEL) -m "not slow"
 
 test-all: install
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 benchmarks: install
 	$(BIN)/pytest tests/benchmarks --benchmark-only

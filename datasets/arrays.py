@@ -12,6 +12,8 @@ Shape = tuple[int, ...]
 
 # Rounding to single precision may move values by so much of their column's spread (root mean squares).
 _ROUNDING = 3e-4
+# A column that is rounded by less than so much of all columns' spread together has no part in what is learned.
+_NEGLIGIBLE = 1e-6
 _BLOCK_ELEMENTS = 4_000_000
 _CHANNELS = (1, 3)
 
@@ -150,20 +152,22 @@ def _check_rounding(X32: Array, values: Array, columns: Sequence[str] | None) ->
     """Refuse columns whose differences are smaller than what single precision can tell apart."""
     if values.dtype == np.float32 or values.dtype.itemsize < 4:
         return
+    lost, spread = np.empty((2, values.shape[1]))
     width = max(1, _BLOCK_ELEMENTS // len(values))
     for start in range(0, values.shape[1], width):
-        exact = values[:, start : start + width].astype(np.float64)
-        lost = np.sqrt(np.mean((X32[:, start : start + width] - exact) ** 2, axis=0))
-        spread = exact.std(axis=0)
-        worst = int(np.argmax(lost - _ROUNDING * spread))
-        if lost[worst] > _ROUNDING * spread[worst] and spread[worst] > 0:
-            column = exact[:, worst]
-            step = np.spacing(np.abs(column).max().astype(np.float32))
-            raise ValueError(
-                f"{_column(start + worst, columns)} of X lies around {column.mean():.4g} and varies by "
-                f"{spread[worst]:.3g}: single precision, which methods compute in, would round it to steps of "
-                f"{step:.3g}; take its mean off first, or change its unit"
-            )
+        part = slice(start, start + width)
+        exact = values[:, part].astype(np.float64)
+        lost[part], spread[part] = np.sqrt(np.mean((X32[:, part] - exact) ** 2, axis=0)), exact.std(axis=0)
+    noticed = lost > _NEGLIGIBLE * np.sqrt(np.sum(spread**2))
+    broken = np.flatnonzero((lost > _ROUNDING * spread) & (spread > 0) & noticed)
+    if len(broken):
+        column = values[:, broken[0]].astype(np.float64)
+        step = np.spacing(np.abs(column).max().astype(np.float32))
+        raise ValueError(
+            f"{_column(broken[0], columns)} of X lies around {column.mean():.4g} and varies by "
+            f"{spread[broken[0]]:.3g}: single precision, which methods compute in, would round it to steps of "
+            f"{step:.3g}; take its mean off first, or change its unit"
+        )
 
 
 def _column(j: int, columns: Sequence[str] | None) -> str:

@@ -20,9 +20,18 @@ if TYPE_CHECKING:
     from tests.workers import SharedWorkers
 
 # Where another process holds a core, two threads that wait for each other take minutes for milliseconds.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+for _variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
 
 DATA_VARIABLE = "LATENTBENCH_DATA"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side run files, so that what tests of a file share is made once; and umap is compiled by one process."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            group = "umap" if "umap" in item.nodeid.lower() else item.nodeid.partition("::")[0]
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +61,8 @@ def bench(bench_own_workers, monkeypatch: pytest.MonkeyPatch, shared_workers: Sh
     `bench_own_workers`; where the program is, `bench_process`.
     """
     monkeypatch.setattr("bench.run.executor.Process", shared_workers.take)
+    # One worker, unless --jobs asks for more: tests run side by side themselves.
+    monkeypatch.setattr("bench.run.staff.usable_cores", lambda: 1)
     monkeypatch.setattr("bench.run.executor.LocalExecutor.close", lambda executor: shared_workers.release(executor))
     return bench_own_workers
 

@@ -90,7 +90,7 @@ FAULTY_SUITE = """
 suite = "faulty"
 [run]
 report_seeds = [0]
-timeout = "6s"
+timeout = "4s"
 memory = "1500MB"
 [datasets.swiss_roll]
 n = 200
@@ -269,14 +269,15 @@ def test_data_that_change_from_load_to_load_are_refused(bench, write_suite, tmp_
 
 def test_a_reason_with_brackets_is_shown_as_it_is(bench, write_suite, tmp_path):
     (tmp_path / "sharing.py").write_text(SHARING)
-    write_suite(SMALL_SUITE.replace("[methods.pca]", '[methods.odd]\ntarget = "./sharing.py:Bracketed"\n[methods.pca]'))
+    odd = '[methods.odd]\ntarget = "./sharing.py:Bracketed"\n[methods.pca]'
+    write_suite(SMALL_SUITE.replace("[methods.pca]", odd).replace("[0, 1]", "[0]"))
     for _ in range(2):
-        done = bench("run", "--out", "out")
+        done = bench("run", "--out", "out", "-m", "odd")
         assert done.returncode == 1 and "no file in [/data/x] [bold]" in done.stdout and not done.stderr
 
 
 def test_workers_die_with_a_killed_coordinator(write_suite, tmp_path):
-    write_suite(FAULTY_SUITE.replace('"6s"', '"1h"'))
+    write_suite(FAULTY_SUITE.replace('"4s"', '"1h"'))
     (tmp_path / "faulty.py").write_text(FAULTY)
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "bench", "run", "-m", "hangs", "--out", "out"],

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.track.store import Store
 from tests.conftest import SMALL_SUITE
 
 TRACKED = SMALL_SUITE.replace('mlflow = "off"', 'mlflow = "sqlite"') + "[tune]\ntrials = 2\nbatch = 2\n"
@@ -90,7 +91,7 @@ def test_an_unreachable_server_fails_no_cell(bench, write_suite, tmp_path):
     assert done.returncode == 0 and "not available" in done.stderr
 
 
-def test_the_ui_serves_the_store_on_the_local_address_only(finished, tmp_path):
+def test_the_ui_serves_the_store_on_the_local_address_only(tmp_path):
     import socket
     import subprocess
     import sys
@@ -98,6 +99,8 @@ def test_the_ui_serves_the_store_on_the_local_address_only(finished, tmp_path):
     import urllib.error
     import urllib.request
 
+    (tmp_path / "out").mkdir()
+    Store("sqlite", "small", tmp_path / "out")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
