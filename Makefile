@@ -7,7 +7,8 @@ BIN := .venv/bin
 bench: install
 	$(BIN)/bench run bench.toml
 
-PARALLEL := -n logical --maxprocesses 4 --dist loadgroup
+# In the order they are collected: the long ones, whole runs, first.
+PARALLEL := -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test: install
 	$(BIN)/pytest $(PARALLEL) -m "not slow"
