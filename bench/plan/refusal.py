@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.suite import registry
 from bench.suite.signatures import unset
+
+log = logging.getLogger(__name__)
 
 
 def refusal(target: str, params: Mapping[str, Any], shape: tuple[int, int], root: Path) -> str | None:
@@ -25,4 +28,7 @@ def refusal(target: str, params: Mapping[str, Any], shape: tuple[int, int], root
         unset(component, params).check_shape(*shape)
     except ValueError as error:
         return str(error)
+    except (Exception, SystemExit):
+        # A third party's method that fails here may fail in its fit as well, which then has a record and a log.
+        log.info("%s.check_shape failed", target, exc_info=True)
     return None

@@ -35,6 +35,16 @@ class OneColumn:
     def load(self):
         return type("Loaded", (), {"X": np.random.default_rng(0).normal(size=(200, 1))})
 """
+ODD = """
+import numpy as np
+class Odd:
+    def check_shape(self, n_samples, n_features):
+        raise TypeError("odd")
+    def fit(self, X):
+        return self
+    def encode(self, X):
+        return np.c_[X, X].astype(np.float32)
+"""
 
 
 def test_a_pair_that_cannot_be_is_said_once_and_recorded(bench, write_suite, tmp_path):
@@ -70,3 +80,12 @@ def test_what_is_foreseen_is_what_a_fit_says(method, shape, said):
     for asked in (lambda: method.check_shape(*shape), lambda: method.fit(X, X_val=X)):
         with pytest.raises(ValueError, match=said):
             asked()
+
+
+def test_a_check_that_fails_itself_leaves_the_word_to_the_fit(bench, write_suite, tmp_path):
+    (tmp_path / "data.py").write_text(DATA)
+    (tmp_path / "odd.py").write_text(ODD)
+    write_suite(SUITE.replace("[methods.pca]", '[methods.odd]\ntarget = "./odd.py:Odd"'))
+    done = bench("run", "--out", "out", "-m", "odd")
+    assert done.returncode == 0 and "Traceback" not in done.stdout + done.stderr
+    assert "ok" in set(frame_of(tmp_path / "out")["status"])
