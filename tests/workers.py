@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.run.executor import LocalExecutor
-from bench.run.process import Process
+from bench.run.process import Finished, OnEpoch, Process
+
+
+class SharedProcess(Process):
+    """A process that is used again after a method of a test has raised; one that was ended or died is not."""
+
+    def read(self, on_epoch: OnEpoch) -> Finished | None:
+        end = super().read(on_epoch)
+        if end is not None and (end.failure is None or end.failure.status == "failed"):
+            self.retired = False
+        return end
 
 
 class SharedWorkers:
@@ -21,7 +31,7 @@ class SharedWorkers:
             if process.process.poll() is None:
                 return process
             process.kill()
-        return Process(1, logs)
+        return SharedProcess(1, logs)
 
     def release(self, executor: LocalExecutor) -> None:
         """In place of `LocalExecutor.close`."""
