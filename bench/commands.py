@@ -22,6 +22,7 @@ from bench.suite.data import load_dataset
 from bench.track.progress import Display
 from bench.track.store import DATABASE, synchronise
 from bench.track.tracker import MlflowTracker, Tracker
+from methods.training.device import choose_device
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 
 def run_suite(suite: Suite, out: Path, options: Options, console: Console, *, quiet: bool) -> int:
     """Run what is missing and write all results; how many cells of the suite have failed."""
-    if options.device == "cuda":
-        _require_cuda()
+    _check_device(options.device)
     with locked(out), _terminated_as_interrupt():
         ledger = Ledger(out)
         with Display(console, quiet=quiet) as display:
@@ -138,11 +138,11 @@ def _tracker(suite: Suite, out: Path, ledger: Ledger) -> Tracker:
     return MlflowTracker(suite.mlflow, suite.name, out, list(ledger.records.values()))
 
 
-def _require_cuda() -> None:
-    import torch
-
-    if not torch.cuda.is_available():
-        raise BadInputError("--device cuda: torch finds no CUDA device here; use --device auto or cpu")
+def _check_device(device: str) -> None:
+    try:
+        choose_device(device)
+    except ValueError as error:
+        raise BadInputError(f"--device: {error}") from error
 
 
 class _terminated_as_interrupt:

@@ -46,7 +46,7 @@ def write_results(out: Path, ledger: Ledger) -> Results:
     frame = results_frame(rows([*records, *failed_groups(records, metrics)], metrics))
     write_frame(frame, out / FRAME)
     pictures, galleries = _embedding_figures(out, records), _galleries(out, records)
-    results = _write_report(out, frame, run, pictures, galleries, ledger.runs, _selections(ledger, run))
+    results = _write_report(out, frame, pictures, galleries, ledger.runs, _selections(ledger, run))
     return Results(results.frame, results.boards, [out / FRAME, *results.files])
 
 
@@ -69,7 +69,7 @@ def write_foreign_report(frame_file: Path, out: Path) -> Results:
     except FrameError as error:
         raise BadInputError(str(error)) from error
     out.mkdir(parents=True, exist_ok=True)
-    return _write_report(out, frame, {}, {}, [], [], [])
+    return _write_report(out, frame, {}, [], [], [])
 
 
 def leaderboards(frame: pd.DataFrame, run: Mapping[str, Any]) -> list[Board]:
@@ -83,7 +83,6 @@ def leaderboards(frame: pd.DataFrame, run: Mapping[str, Any]) -> list[Board]:
 def _write_report(
     out: Path,
     frame: pd.DataFrame,
-    run: Mapping[str, Any],
     pictures: Mapping[str, str],
     galleries: Sequence[Gallery],
     runs: Sequence[Mapping[str, Any]],
@@ -93,7 +92,7 @@ def _write_report(
     from reports.kernels import read_kernels
     from reports.markdown import kernel_section, report
 
-    boards = leaderboards(frame, run)
+    boards = leaderboards(frame, runs[-1] if runs else {})
     figures = dict(pictures)
     if any(name in board.metrics for board in boards for name in QUALITY):
         save(quality_against_time(boards, QUALITY), out / FIGURES / "quality-time.png")

@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.gpu import results, session
 from bench.gpu.child import FAILED
 from bench.gpu.parts import parts
+from methods.training.device import choose_device
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -20,8 +21,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu: smaller, to see that it works")
     parser.add_argument("--out", type=Path, default=Path("runs/gpu"), help="where gpu.md and gpu.json go")
     given = parser.parse_args(arguments)
-    if given.device == "cuda" and not _has_cuda():
-        sys.stderr.write("--device cuda: torch finds no CUDA device here; --device cpu shows that the command works\n")
+    try:
+        choose_device(given.device)
+    except ValueError as error:
+        sys.stderr.write(f"--device: {error}, which shows that the command works\n")
         return 2
     given.out.mkdir(parents=True, exist_ok=True)
     known = results.facts(given.device, shlex.join(["python", "-m", "bench.gpu", *arguments]))
@@ -39,12 +42,6 @@ def main(arguments: Sequence[str]) -> int:
         files = results.write(given.out, known, outcomes)
     say("wrote " + ", ".join(map(str, files)))
     return int(any(outcome.status == FAILED for outcome in outcomes))
-
-
-def _has_cuda() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from bench.errors import BadInputError, nearest
 from bench.track.progress import Display
+from methods.training.device import choose_device
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,12 +63,10 @@ def time_kernels(
 
 
 def _device(device: str) -> str:
-    import torch
-
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise BadInputError("--device cuda: torch finds no CUDA device here; use --device auto or cpu")
-    return "cuda" if available and device != "cpu" else "cpu"
+    try:
+        return choose_device(device).type
+    except ValueError as error:
+        raise BadInputError(f"--device: {error}") from error
 
 
 def _line(row: Row) -> str:

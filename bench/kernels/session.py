@@ -20,7 +20,7 @@ from bench.kernels.forms import KERNELS, draw
 Row = dict[str, Any]
 Report = Callable[[Row], None]
 
-SUITE = Path(__file__).with_name("suite.py")
+TIMED = Path(__file__).with_name("timed.py")
 # A call may take so much of the memory that is free.
 MEMORY_SHARE = 0.5
 
@@ -39,7 +39,7 @@ def run(cases: Sequence[Case], device: str, seconds: float, report: Report) -> l
     session = Session(cases, device, report)
     code = pytest.main(
         [
-            str(SUITE), "-c", os.devnull, f"--rootdir={SUITE.parent}", "--import-mode=importlib",
+            str(TIMED), "-c", os.devnull, f"--rootdir={TIMED.parent}", "--import-mode=importlib",
             "-p", "no:terminal", "-s", "-p", "no:cacheprovider", "-o", "python_functions=time_*",
             "--benchmark-only", f"--benchmark-max-time={seconds}", "--benchmark-min-rounds=5",
             "--benchmark-warmup=on", "--benchmark-warmup-iterations=2", "--benchmark-disable-gc",

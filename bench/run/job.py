@@ -15,7 +15,7 @@ from typing import Any
 from bench.record.cells import Cell, Group, Unit
 from bench.record.records import Record, Score, empty_scores
 from bench.run import saving
-from bench.run.attached import AttachedDecoders
+from bench.run.common_decoders import AttachedDecoders
 from bench.run.fitted import NonFiniteError, observe
 from bench.run.fitting import Fit, Report, fit_cells
 from bench.run.memory import PeakMemory

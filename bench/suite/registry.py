@@ -109,7 +109,10 @@ def _load_file(target: str, root: Path) -> Any:
 
 def _module_of(path: Path, target: str) -> ModuleType:
     """The module that a file is, imported once for each content it has had."""
-    source = path.read_bytes()
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise BadInputError(f"{target}: {path} cannot be read: {error.strerror or error}") from error
     name = "bench_file_" + hashlib.sha256(str(path).encode() + b"\0" + source).hexdigest()[:12]
     if name in sys.modules:
         return sys.modules[name]

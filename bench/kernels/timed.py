@@ -1,4 +1,4 @@
-"""The timings themselves, run by pytest-benchmark; `Session` says of what and takes the results."""
+"""The timings themselves, run by pytest-benchmark; `session.Session` says of what, and takes the results."""
 
 from __future__ import annotations
 
