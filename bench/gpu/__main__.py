@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         choose_device(given.device)
     except ValueError as error:
-        sys.stderr.write(f"--device: {error}, which shows that the command works\n")
+        sys.stderr.write(f"--device: {error}; --device cpu shows that the command works\n")
         return 2
     given.out.mkdir(parents=True, exist_ok=True)
     known = results.facts(given.device, shlex.join(["python", "-m", "bench.gpu", *arguments]))
