@@ -28,7 +28,7 @@ class SharedWorkers:
         """In place of `Process(threads, logs)`; of one thread each, whatever is asked for."""
         while self.idle:
             process = self.idle.pop()
-            if process.process.poll() is None:
+            if process.process.is_alive():
                 return process
             process.kill()
         return SharedProcess(1, logs)

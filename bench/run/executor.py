@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from bench.plan.jobs import Job
-from bench.run.process import Finished, OnEpoch, Process
+from bench.run.process import Finished, OnEpoch, Process, open_nursery
 
 POLL_SECONDS = 0.1
 
@@ -33,6 +33,7 @@ class LocalExecutor:
         self.queue: deque[Job] = deque()
         self.suspects: set[str] = set()
         self.workers: list[Process] = []
+        open_nursery(threads)
 
     def submit(self, job: Job) -> None:
         self.queue.append(job)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
 
 from bench.plan.jobs import Job, job_to_json
 from bench.record.records import Record, Status
+from bench.run import worker
 
 WARM_UP_LIMIT = 600.0
+NURSERY = "bench.run.nursery"
 
 OnEpoch = Callable[[Job, int, int, float], bool]
 
@@ -64,24 +65,20 @@ class Process:
     fresh: bool = True
 
     def __post_init__(self) -> None:
-        jobs_in, jobs_out = os.pipe()
-        results_in, results_out = os.pipe()
-        lifeline_in, lifeline_out = os.pipe()
+        open_nursery(self.threads)
+        context = multiprocessing.get_context("forkserver")
+        jobs, self.jobs = context.Pipe(duplex=False)
+        self.results, results = context.Pipe(duplex=False)
+        lifeline, self.lifeline = context.Pipe(duplex=False)
         self.logs.mkdir(parents=True, exist_ok=True)
-        inherited = (jobs_in, results_out, lifeline_in)
-        stamp = f"{time.time_ns():x}"
-        self.log = self.logs / f"worker-{stamp}.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "bench.run.worker", *map(str, inherited)],
-                pass_fds=inherited, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=_environment(self.threads), start_new_session=True,
-            )  # fmt: skip
-        for descriptor in inherited:
-            os.close(descriptor)
-        self.jobs = Connection(jobs_out, readable=False)
-        self.results = Connection(results_in, writable=False)
-        self.lifeline = lifeline_out
+        self.log = self.logs / f"worker-{time.time_ns():x}.log"
+        self.log.touch()
+        arguments = (jobs, results, lifeline, str(self.log), self.threads)
+        self.process = context.Process(target=worker.main, args=arguments)
+        self.process.start()
+        self.pid = self.process.pid or 0
+        for theirs in (jobs, results, lifeline):
+            theirs.close()
 
     def start(self, job: Job) -> None:
         self.job = job
@@ -120,42 +117,40 @@ class Process:
     def check(self) -> Finished | None:
         """Enforce the limits on time and memory."""
         assert self.job is not None
-        used = _resident(self.process.pid)
+        used = _resident(self.pid)
         self.peak = max(self.peak, used)
         if used > self.job.setting.memory:
             return self._fail(
                 "oom",
                 f"used {used / 1e9:.2f} GB, over the limit of {self.job.setting.memory / 1e9:.2f} GB (run.memory)",
             )
-        if self.process.poll() is not None and not self.results.poll():
+        if not self.process.is_alive() and not self.results.poll():
             return self._crashed()
         if time.monotonic() > self.began + self.limit:
             # The handler writes every thread's stack to the log: it shows where the time went.
             with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(signal.SIGUSR1)
+                os.kill(self.pid, signal.SIGUSR1)
             time.sleep(0.2)
             return self._fail("timeout", f"not done after {self.limit:g} s ({self.limit_name})")
         return None
 
     def kill(self) -> None:
         # Its children too, also those that left its process group.
-        for process in _family(self.process.pid):
+        for process in _family(self.pid):
             with contextlib.suppress(psutil.Error):
                 process.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.jobs.close()
-        self.results.close()
-        with contextlib.suppress(OSError):
-            os.close(self.lifeline)
+            os.killpg(self.pid, signal.SIGKILL)
+        self.process.join()
+        for ours in (self.jobs, self.results, self.lifeline):
+            ours.close()
         if self.log.exists() and self.log.stat().st_size == 0:
             self.log.unlink()
 
     def _crashed(self) -> Finished:
-        try:
-            code = self.process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
+        self.process.join(timeout=2)
+        code = self.process.exitcode
+        if code is None:
             return self._fail("crashed", "the process closed its connection and went on")
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         hint = ", perhaps by the system for want of memory" if code == -signal.SIGKILL else ""
@@ -172,11 +167,29 @@ class Process:
         return Finished(job, records, failure, seconds, self.warm_up_seconds, self.peak, self.in_fresh_worker)
 
 
-def _environment(threads: int) -> dict[str, str]:
+def open_nursery(threads: int) -> None:
+    """Have the process that workers are forked from begin its imports, if there is none yet."""
+    forkserver.set_forkserver_preload([NURSERY])
+    with _environment(threads):
+        forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _environment(threads: int) -> Iterator[None]:
+    """What a process that starts meanwhile takes over; libraries read their number of threads once, at import."""
     limits = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    before = dict(os.environ)
+    os.environ.update({**dict.fromkeys(limits, str(threads)), "PYTHONPATH": _import_path(), "PYTHONHASHSEED": "0"})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _import_path() -> str:
     home = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, **dict.fromkeys(limits, str(threads)), "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+    return os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
 
 
 def _resident(pid: int) -> int:

@@ -1,10 +1,8 @@
-"""A worker process: takes jobs from a pipe, one after another, and answers with records.
-
-Run by the executor as `python -P -m bench.run.worker JOBS RESULTS LIFELINE`, three inherited file descriptors.
-"""
+"""A worker process: takes jobs from a pipe, one after another, and answers with records."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import json
@@ -23,18 +21,27 @@ from bench.plan.jobs import Job, job_from_json
 OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
-def main(arguments: list[str]) -> None:
-    jobs, results, lifeline = (int(argument) for argument in arguments)
+def main(jobs: Connection, results: Connection, lifeline: Connection, log: str, threads: int) -> None:
+    """What a process forked from the nursery runs: jobs in, records out, all else that is said to the log."""
+    os.setsid()
+    _write_to(log)
     _die_with_the_coordinator(lifeline)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    channel = _Channel(Connection(jobs, writable=False), Connection(results, readable=False))
+    channel = _Channel(jobs, results)
     home = Path.cwd()
     while (message := channel.receive()) is not None:
         job = job_from_json(message)
-        _clean_slate(home, job.cells[0].seed)
+        _clean_slate(home, job.cells[0].seed, threads)
         channel.send(_answer(job, channel))
+
+
+def _write_to(log: str) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
 
 
 class _Channel:
@@ -79,7 +86,7 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(sign in said for sign in OUT_OF_MEMORY_SIGNS)
 
 
-def _clean_slate(home: Path, seed: int) -> None:
+def _clean_slate(home: Path, seed: int, threads: int) -> None:
     """Undo what an earlier job's method may have changed for the whole process.
 
     The global random states are seeded too: for a method that draws from them, against the contract.
@@ -88,7 +95,7 @@ def _clean_slate(home: Path, seed: int) -> None:
     import torch
 
     os.chdir(home)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_num_threads(threads)
     torch.set_default_dtype(torch.float32)
     torch.set_grad_enabled(True)
     torch.manual_seed(seed)
@@ -96,18 +103,19 @@ def _clean_slate(home: Path, seed: int) -> None:
     random.seed(seed)
 
 
-def _die_with_the_coordinator(lifeline: int) -> None:
-    """End this process when the coordinator's end of the pipe closes, however it died."""
+def die_with_the_parent() -> None:
+    """Ask the kernel for SIGKILL when the parent process ends, also while compiled code holds the interpreter."""
     if sys.platform == "linux":
-        # Also while compiled code holds the interpreter: ask the kernel for SIGKILL (PR_SET_PDEATHSIG).
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _die_with_the_coordinator(lifeline: Connection) -> None:
+    """End this process and its group when the coordinator's end of the pipe closes, or with the nursery."""
+    die_with_the_parent()
 
     def watch() -> None:
-        os.read(lifeline, 1)
+        with contextlib.suppress(EOFError, OSError):
+            lifeline.recv_bytes()
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -126,10 +126,10 @@ def synchronise(uri: str, suite: str, out: Path, records: Iterable[Record], file
 
 
 def _calm_mlflow() -> None:
-    """No telemetry, no minutes of retries against a dead server, no migration log; before mlflow is imported."""
+    """No telemetry, no minutes of retries against a dead server, no migration log; with mlflow imported or not."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
-    for name in ("alembic", "urllib3"):
+    for name in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)

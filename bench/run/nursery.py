@@ -1,0 +1,16 @@
+"""What workers are forked from: a process that has imported what each of them needs, and does nothing else.
+
+multiprocessing's fork server imports this module, by its name, and then waits. A worker in place of one that
+crashed, or the eighth of eight, so costs a fork and not seconds of imports, and shares the libraries' memory.
+"""
+
+from __future__ import annotations
+
+from bench.run import job, stack_size
+from bench.run.worker import die_with_the_parent
+
+__all__ = ["job"]
+
+# To be imported is all that a fork server has its modules do.
+die_with_the_parent()
+stack_size.warm_up()
