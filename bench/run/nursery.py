@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from bench.run import job, stack_size
 from bench.run.worker import die_with_the_parent
+from methods import base
+from metrics import neighbors
 
-__all__ = ["job"]
+__all__ = ["base", "job"]
 
-# To be imported is all that a fork server has its modules do.
+# To be imported is all that a fork server has its modules do. No thread may come of it: a fork has but one.
 die_with_the_parent()
 stack_size.warm_up()
+neighbors.warm_up()
