@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.suite.config import Suite
-    from reports.leaderboard import Board
+    from reports.leaderboard import Board, Entry
 
 
 def run_suite(suite: Suite, out: Path, options: Options, console: Console, *, quiet: bool) -> int:
@@ -48,6 +48,7 @@ def run_suite(suite: Suite, out: Path, options: Options, console: Console, *, qu
             tracker.close()
     for board in results.boards:
         console.print(_leaderboard(board), markup=False, highlight=False)
+    console.print(_MARKS_EXPLAINED, markup=False, highlight=False, soft_wrap=True)
     failed = coordinator.failures()
     if failed:
         console.print(f"{len(failed)} cells failed; `bench status {out}` says why", style="red", soft_wrap=True)
@@ -159,21 +160,42 @@ class _terminated_as_interrupt:
 
 
 def _leaderboard(board: Board) -> Any:
-    """Means over seeds, * at the best of a ranking and those within its interval; the report has the intervals."""
+    """Means over seeds, with a mark at the best of a ranking; the report has the intervals."""
     from rich.table import Table
 
     table = Table(title=board.dataset, title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("method", no_wrap=True)
     table.add_column("decoder", no_wrap=True)
     for name in board.metrics:
-        arrow = "↓" if board.better[name] == "lower" else "↑"
-        table.add_column(name.replace("_", "\n", 1) + f" {arrow}", justify="right", no_wrap=True)
-    table.add_column("fit s", justify="right", no_wrap=True)
+        table.add_column(board.column(name).replace("_", "\n", 1), justify="right", no_wrap=True)
+    for name in ("fit s", "decoder s"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in board.rows:
-        entries = [row.entries[name] for name in board.metrics]
-        cells = [entry.text(interval=False) + ("*" if entry.best else " ") for entry in entries]
-        table.add_row(row.method, row.decoder, *cells, "–" if row.seconds is None else f"{row.seconds:.2f}")
+        cells = [_entry(row.entries[name]) for name in board.metrics]
+        cost = ["–" if seconds is None else f"{seconds:.2f}" for seconds in (row.fit_seconds, row.decoder_seconds)]
+        table.add_row(row.method, row.decoder, *cells, *cost)
     return table
+
+
+_MARKS_EXPLAINED = (
+    "* best  = best, not to be told apart  x collapsed  c by construction (neither is ranked)  ~ median: few points or "
+    "one seed carry the mean"
+)
+
+
+def _entry(entry: Entry) -> str:
+    """A score with one mark, '1.04x'."""
+    from reports.leaderboard import BY_CONSTRUCTION, COLLAPSED, short
+
+    if entry.estimate is None:
+        return f"{entry.status} "
+    if entry.status.endswith(COLLAPSED):
+        return f"{short(entry.estimate.mean)}x"
+    if entry.status.endswith(BY_CONSTRUCTION):
+        return f"{short(entry.estimate.mean)}c"
+    shown = short(entry.estimate.mean) if entry.tail is None else f"~{short(entry.tail.median)}"
+    remark = "" if entry.ranked else f" ({entry.status})"
+    return shown + remark + (entry.mark or " ")
 
 
 def _counted(counter: Counter[str]) -> str:

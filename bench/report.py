@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import BadInputError
 from bench.record import models
 from bench.record.cells import Cell, Group
+from bench.record.collapse import with_collapsed
 from bench.record.ledger import Ledger
 from bench.record.records import Record
 from bench.record.results import current, failed_groups, rows
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 FRAME = "results.parquet"
 REPORT = "report.md"
 FIGURES = "figures"
+# For ledgers of before it was written down.
+MIN_EXPLAINED_VARIANCE = 0.5
 QUALITY = ("knn_preservation", "reconstruction_mse", "mcn")
 
 
@@ -40,8 +43,8 @@ def write_results(out: Path, ledger: Ledger) -> Results:
     """Write results.parquet, the figures and report.md of a result folder."""
     from reports.frames import results_frame, write_frame
 
-    records = list(current(ledger))
     run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
+    records = with_collapsed(list(current(ledger)), run.get("min_explained_variance", MIN_EXPLAINED_VARIANCE))
     metrics = run.get("metrics", ())
     frame = results_frame(rows([*records, *failed_groups(records, metrics)], metrics))
     write_frame(frame, out / FRAME)
@@ -72,12 +75,16 @@ def write_foreign_report(frame_file: Path, out: Path) -> Results:
     return _write_report(out, frame, {}, [], [], [])
 
 
-def leaderboards(frame: pd.DataFrame, run: Mapping[str, Any]) -> list[Board]:
+def leaderboards(frame: pd.DataFrame, run: Mapping[str, Any], out: Path) -> list[Board]:
     """Boards in the order that the suite names methods, data sets and metrics."""
     from reports.leaderboard import boards
 
     decoder_metrics = {name for name in frame["metric"].unique() if _is_of_decoder(str(name))}
-    return boards(frame, decoder_metrics, run.get("methods", ()), run.get("datasets", ()), run.get("metrics", ()))
+    return boards(
+        frame, decoder_metrics, run.get("methods", ()), run.get("datasets", ()), run.get("metrics", ()),
+        points_of=lambda cell_id: models.load_points(models.model_folder(out, cell_id)),
+        objective=run.get("objective"),
+    )  # fmt: skip
 
 
 def _write_report(
@@ -92,7 +99,7 @@ def _write_report(
     from reports.kernels import read_kernels
     from reports.markdown import kernel_section, report
 
-    boards = leaderboards(frame, runs[-1] if runs else {})
+    boards = leaderboards(frame, runs[-1] if runs else {}, out)
     figures = dict(pictures)
     if any(name in board.metrics for board in boards for name in QUALITY):
         save(quality_against_time(boards, QUALITY), out / FIGURES / "quality-time.png")

@@ -179,11 +179,36 @@ def metric_variance(decoder: Decoders, z: Tensor) -> Tensor:
 
 def variance_of(G: Tensor) -> Tensor:
     """`metric_variance` of metrics already at hand, (n, d, d) -> scalar."""
+    relative = _relative_to_the_mean(G)
+    if relative is None:
+        return torch.full((), torch.nan, dtype=G.dtype, device=G.device)
+    return _log_eigenvalues(relative).square().sum(-1).mean(-1)
+
+
+def variance_by_point(G: Tensor) -> Tensor:
+    """`metric_variance` by point, (n, d, d) -> (n,): the score with each point's influence on it.
+
+    A point moves the mean metric too, to which all are compared. NaN where even that is singular.
+    """
+    relative = _relative_to_the_mean(G)
+    if relative is None:
+        return torch.full_like(G[..., 0, 0], torch.nan)
+    values, vectors = torch.linalg.eigh(relative)
+    logarithms = values.clamp_min(torch.finfo(G.dtype).eps).log()
+    mean_logarithm = torch.einsum("nij,nj,nkj->ik", vectors, logarithms, vectors) / len(G)
+    moved = (mean_logarithm * (relative - torch.eye(G.shape[-1]).to(G))).sum((-1, -2))
+    return logarithms.square().sum(-1) - 2 * moved
+
+
+def _relative_to_the_mean(G: Tensor) -> Tensor | None:
+    """L^-1 G L^-T where L L^T is the mean metric; None where that is singular."""
     mean = G.mean(-3)
     factor, failed = torch.linalg.cholesky_ex(mean)
     if bool(failed) or bool(rank_deficient(mean)):
-        return torch.full((), torch.nan, dtype=G.dtype, device=G.device)
+        return None
     half = torch.linalg.solve_triangular(factor, G, upper=False)
-    relative = torch.linalg.solve_triangular(factor, half.transpose(-1, -2), upper=False)
-    eigenvalues = torch.linalg.eigvalsh(relative).clamp_min(torch.finfo(G.dtype).eps)
-    return eigenvalues.log().square().sum(-1).mean(-1)
+    return torch.linalg.solve_triangular(factor, half.transpose(-1, -2), upper=False)
+
+
+def _log_eigenvalues(G: Tensor) -> Tensor:
+    return torch.linalg.eigvalsh(G).clamp_min(torch.finfo(G.dtype).eps).log()

@@ -23,6 +23,8 @@ Decoders = Decoder | Sequence[Decoder] | nn.ModuleList
 
 # Jacobians are formed for so many numbers of the widest layer at a time when no gradient is wanted: 32 MB in float64.
 _CHUNK_ELEMENTS = 4_000_000
+# Points whose Jacobians say whether a decoder is affine.
+_PROBES = 32
 
 
 def jacobian(decoder: Decoder, z: Tensor) -> Tensor:
@@ -71,6 +73,23 @@ def _pullback_metric(decoder: Decoder, z: Tensor) -> Tensor:
     for part, into in zip(z.split(rows, dim=-2), G.split(rows, dim=-3), strict=True):
         into.copy_(metric_at(part))
     return G
+
+
+@torch.no_grad()
+def is_affine(decoder: Decoders, z: Tensor) -> bool:
+    """Whether a decoder, or each of several, is an affine map, as far as its Jacobians around some points tell.
+
+    Args:
+        z: latent points (n, d). Jacobians are compared at points drawn from three times their spread, so that a
+            network that is flat among them is not taken for one without any curvature.
+    """
+    z = as_latent(z)
+    generator = torch.Generator().manual_seed(0)
+    steps = torch.randn(_PROBES, z.shape[-1], generator=generator, dtype=torch.float64).to(z)
+    around = z.mean(0) + 3 * z.std(0, correction=0) * steps
+    found = [jacobian(member, around) for member in members_of(decoder)]
+    # Of a decoder in single precision the Jacobians of an affine map differ by no more than that.
+    return all(bool(((J - J[:1]).abs() <= 1e-5 * J.abs().max()).all()) for J in found)
 
 
 def push_forward(decoder: Decoder, z: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,42 @@ class NeighbourhoodScores(NamedTuple):
     continuity: float
 
 
+class NeighbourhoodCounts(NamedTuple):
+    """What the three scores of k neighbours are made of, by point, integers (n,).
+
+    Attributes:
+        shared: neighbours in X that are neighbours in Z too.
+        intrusions: by how many ranks, in all, neighbours in Z are beyond the k-th in X.
+        extrusions: by how many ranks, in all, neighbours in X are beyond the k-th in Z.
+    """
+
+    k: int
+    shared: Array
+    intrusions: Array
+    extrusions: Array
+
+    @property
+    def scores(self) -> NeighbourhoodScores:
+        """The scores of all points."""
+        n, scale = len(self.shared), self._scale
+        return NeighbourhoodScores(
+            float(self.shared.sum() / (n * self.k)),
+            float(1 - scale * self.intrusions.sum()),
+            float(1 - scale * self.extrusions.sum()),
+        )
+
+    @property
+    def by_point(self) -> tuple[Array, Array, Array]:
+        """The same scores, in the same order, of each point (n,)."""
+        each = len(self.shared) * self._scale
+        return self.shared / self.k, 1 - each * self.intrusions, 1 - each * self.extrusions
+
+    @property
+    def _scale(self) -> float:
+        n, k = len(self.shared), self.k
+        return 2.0 / (n * k * (2 * n - 3 * k - 1))
+
+
 def knn_preservation(X: Array, Z: Array, k: int = 10) -> float:
     """Q_NX(k): share of the k nearest neighbours in X that are among the k nearest in Z.
 
@@ -62,7 +98,12 @@ def continuity(X: Array, Z: Array, k: int = 10) -> float:
 
 
 def neighbourhood_scores(X: Array, Z: Array, k: int = 10) -> NeighbourhoodScores:
-    """All three scores of one k from a single pass over the distances.
+    """All three scores of one k from a single pass over the distances; see `neighbourhood_counts`."""
+    return neighbourhood_counts(X, Z, k).scores
+
+
+def neighbourhood_counts(X: Array, Z: Array, k: int = 10) -> NeighbourhoodCounts:
+    """What all three scores of one k are made of, by point, from a single pass over the distances.
 
     Raises:
         ValueError: X and Z differ in length, hold values that are not finite, or k is not in [1, n / 2).
@@ -73,12 +114,10 @@ def neighbourhood_scores(X: Array, Z: Array, k: int = 10) -> NeighbourhoodScores
         raise ValueError(f"X and Z need the same number of rows, got {n} and {len(Z)}")
     if not 1 <= k < n / 2:
         raise ValueError(f"k must lie between 1 and n / 2 = {n / 2:g}, got {k}")
-    shared = intrusions = extrusions = 0
+    counts = np.zeros((3, n), dtype=np.int64)
     for rows, d_x, d_z in zip(*blocks(X, Z), strict=True):
-        common, far_in_x, far_in_z = _rank_penalties(d_x, d_z, rows.start, k)
-        shared, intrusions, extrusions = shared + common, intrusions + far_in_x, extrusions + far_in_z
-    scale = 2.0 / (n * k * (2 * n - 3 * k - 1))
-    return NeighbourhoodScores(shared / (n * k), 1 - scale * intrusions, 1 - scale * extrusions)
+        _fill_counts(d_x, d_z, rows.start, k, counts[:, rows])
+    return NeighbourhoodCounts(k, *counts)
 
 
 def nearest_neighbours(X: Array, k: int) -> Array:
@@ -109,17 +148,29 @@ def knn_accuracy(Z_train: Array, y_train: Array, Z: Array, y: Array, k: int = 10
     Returns:
         In [0, 1], higher is better.
     """
+    return float(np.mean(is_classified(Z_train, y_train, Z, y, k)))
+
+
+def is_classified(Z_train: Array, y_train: Array, Z: Array, y: Array, k: int = 10) -> Array:
+    """Which of the points (m,) of `knn_accuracy` have the majority label of their neighbours."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    return float(KNeighborsClassifier(n_neighbors=k).fit(Z_train, y_train).score(Z, y))
+    found: Array = KNeighborsClassifier(n_neighbors=k).fit(Z_train, y_train).predict(Z) == y
+    return found
 
 
 def leave_one_out_accuracy(Z: Array, y: Array, k: int = 10) -> float:
     """`knn_accuracy` of each point against all others, for embeddings that cannot take new points."""
+    return float(np.mean(is_classified_by_others(Z, y, k)))
+
+
+def is_classified_by_others(Z: Array, y: Array, k: int = 10) -> Array:
+    """Which of the points (n,) of `leave_one_out_accuracy` have the majority label of their neighbours."""
     labels = y[nearest_neighbours(Z, k)]
     classes = np.unique(y)
     votes = (labels[:, :, None] == classes).sum(axis=1)
-    return float(np.mean(classes[votes.argmax(axis=1)] == y))
+    found: Array = classes[votes.argmax(axis=1)] == y
+    return found
 
 
 def warm_up() -> None:
@@ -209,17 +260,15 @@ def _excess_rank(distances: Array, itself: int, neighbours: Array) -> int:  # pr
 
 
 @njit(cache=True)
-def _rank_penalties(d_x: Array, d_z: Array, start: int, k: int) -> tuple:  # pragma: no cover - compiled
-    shared = intrusions = extrusions = 0
+def _fill_counts(d_x: Array, d_z: Array, start: int, k: int, out: Array) -> None:  # pragma: no cover - compiled
     for row in range(d_x.shape[0]):
         itself = start + row
         in_x = _nearest(d_x[row], itself, k)
         in_z = _nearest(d_z[row], itself, k)
         for j in in_x:
-            shared += np.sum(in_z == j)
-        intrusions += _excess_rank(d_x[row], itself, in_z)
-        extrusions += _excess_rank(d_z[row], itself, in_x)
-    return shared, intrusions, extrusions
+            out[0, row] += np.sum(in_z == j)
+        out[1, row] = _excess_rank(d_x[row], itself, in_z)
+        out[2, row] = _excess_rank(d_z[row], itself, in_x)
 
 
 @njit(cache=True)

@@ -169,6 +169,51 @@ class View:
             return pullback_metric(self.decoders, self.latent)
 
     @cached_property
+    def attached_decoder(self) -> torch.nn.Module:
+        """The common decoder fitted to this model's layout, in double precision."""
+        return self.fit_attached()
+
+    @cached_property
+    def attached_metric_tensor(self) -> torch.Tensor:
+        """Pullback metric of the common attached decoder at Z (n, d, d)."""
+        import torch
+
+        from metrics.geometry import pullback_metric
+
+        decoder, z = self.attached_decoder, self._for_attached
+        with torch.no_grad():
+            return pullback_metric(decoder, z)
+
+    @cached_property
+    def attached_X_hat(self) -> Array:
+        """What the common attached decoder makes of Z (n, n_features)."""
+        import torch
+
+        decoder, z = self.attached_decoder, self._for_attached
+        with torch.no_grad():
+            decoded: Array = decoder(z).cpu().numpy()
+        return decoded
+
+    @property
+    def _for_attached(self) -> torch.Tensor:
+        import torch
+
+        return torch.as_tensor(self.Z, dtype=torch.float64, device=next(self.attached_decoder.parameters()).device)
+
+    @cached_property
+    def squared_deviations(self) -> Array:
+        """Of the scored rows from the training mean, which a decoder that ignores its code gives back."""
+        deviations: Array = (self.X - self.data.X[self.data.train].mean(axis=0, dtype=np.float64)) ** 2
+        return deviations
+
+    @cached_property
+    def affine(self) -> bool:
+        """Whether the method's decoder is an affine map, whatever it has learned."""
+        from metrics.geometry import is_affine
+
+        return is_affine(self.decoders, self.latent)
+
+    @cached_property
     def pairs(self) -> tuple[Array, Array]:
         """Positions in the split of all pairs of points, or of so many pairs drawn by a fixed seed."""
         n = len(self.rows)
@@ -235,9 +280,9 @@ class View:
 
     @cached_property
     def neighbourhoods(self) -> Callable[[int], Any]:
-        """`metrics.neighbors.neighbourhood_scores` of this view for a k, each k computed once."""
+        """`metrics.neighbors.neighbourhood_counts` of this view for a k, each k computed once."""
         from functools import cache
 
-        from metrics.neighbors import neighbourhood_scores
+        from metrics.neighbors import neighbourhood_counts
 
-        return cache(lambda k: neighbourhood_scores(self.X, self.Z, k))
+        return cache(lambda k: neighbourhood_counts(self.X, self.Z, k))

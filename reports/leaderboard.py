@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
+from reports.comparison import Candidate, best_of
 from reports.frames import final_values, in_order, is_over_seeds, of_models
-from reports.statistics import Estimate, estimate
+from reports.statistics import Estimate, Sample, estimate
+from reports.tails import Tail, tail_of
+
+Array = np.ndarray
+# The scores of a model by point, by metric; empty where there are none.
+PointsOf = Callable[[str], Mapping[str, Array]]
+
+BY_CONSTRUCTION, COLLAPSED, SINGULAR = "by construction", "collapsed", "rank-deficient"
 
 
 @dataclass(frozen=True)
@@ -16,49 +25,69 @@ class Entry:
     """One cell of the leaderboard.
 
     Attributes:
-        status: 'ok'; or why there is no value; or why the value takes part in no ranking.
-        best: its mean lies in the interval of the best mean of its ranking.
+        status: 'ok'; or why there is no value; or why the value takes part in no ranking. `reason` says more.
+        best: it is the best of its ranking, or cannot be told from the best.
+        tied: as many are best as cannot be told apart; 0 where it is not among them.
+        tail: one point or one seed carries the mean, with the median that is not carried so.
     """
 
     estimate: Estimate | None
     status: str
-    best: bool = False
+    reason: str = ""
+    tied: int = 0
+    tail: Tail | None = None
+
+    @property
+    def best(self) -> bool:
+        return self.tied > 0
 
     @property
     def ranked(self) -> bool:
         return self.estimate is not None and self.status == "ok"
 
-    def text(self, *, interval: bool = True) -> str:
-        """'0.123 [0.12, 0.13]', or why there is no value."""
-        found = self.estimate
-        if found is None:
-            return self.status
-        remark = "" if self.ranked else f" ({self.status})"
-        if not interval or found.low is None or found.high is None:
-            return short(found.mean) + remark
-        return f"{short(found.mean)} [{short(found.low)}, {short(found.high)}]{remark}"
+    @property
+    def mark(self) -> str:
+        """'*' for the best, '=' for those that cannot be told from each other, else ''."""
+        return "" if not self.best else "*" if self.tied == 1 else "="
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method on one data set."""
+    """One method on one data set; seconds are the mean over models, of their share of a stack of `stack_size`."""
 
     method: str
     decoder: str
     split: str
     n_seeds: int
-    seconds: float | None
+    fit_seconds: float | None
+    decoder_seconds: float | None
+    stack_size: int
     entries: dict[str, Entry]
+
+    @property
+    def seconds(self) -> float | None:
+        """Of fitting, an attached decoder included."""
+        known = [seconds for seconds in (self.fit_seconds, self.decoder_seconds) if seconds is not None]
+        return sum(known) if known else None
 
 
 @dataclass(frozen=True)
 class Board:
-    """The leaderboard of one data set: methods in rows, metrics in columns."""
+    """The leaderboard of one data set: methods in rows, metrics in columns.
+
+    `objective` is the metric that hyperparameters were chosen by, or None.
+    """
 
     dataset: str
     metrics: tuple[str, ...]
     better: dict[str, str]
     rows: tuple[Row, ...]
+    objective: str | None = None
+
+    def column(self, name: str) -> str:
+        """The name of a metric with the arrow of its direction, and what it was tuned for."""
+        arrow = "↓" if self.better[name] == "lower" else "↑"
+        return f"{name} {arrow}" + (" (tuned)" if name == self.objective else "")
 
 
 def boards(
@@ -67,6 +96,9 @@ def boards(
     methods: Sequence[str] = (),
     datasets: Sequence[str] = (),
     metrics: Sequence[str] = (),
+    *,
+    points_of: PointsOf = lambda cell_id: {},
+    objective: str | None = None,
 ) -> list[Board]:
     """One board per data set, with headline metrics only.
 
@@ -74,78 +106,129 @@ def boards(
         decoder_metrics: metrics of the decoder. They are ranked among native and among attached decoders
             separately: an attached one says how well the layout can be decoded, not how the method decodes.
         methods, datasets, metrics: the order to list them in.
+        points_of: gives the scores of a model by point, from its cell id.
+        objective: the metric that hyperparameters were chosen by.
     """
     final = frame[frame["phase"] == "final"]
     found = []
     for dataset in in_order(final["dataset"], datasets):
         here = final[final["dataset"] == dataset]
         names = [name for name in in_order(here["metric"], metrics) if name in metrics or not metrics]
-        rows = tuple(
-            _row(here[here["method"] == method], method, names) for method in in_order(here["method"], methods)
-        )
         better = {name: str(here.loc[here["metric"] == name, "better"].iloc[0]) for name in names}
-        found.append(Board(dataset, tuple(names), better, _mark_best(rows, better, decoder_metrics)))
+        of_method = {method: here[here["method"] == method] for method in in_order(here["method"], methods)}
+        samples = {method: _samples(rows, names, points_of) for method, rows in of_method.items()}
+        rows = [_row(rows, method, names, samples[method]) for method, rows in of_method.items()]
+        ranked = _with_best(rows, samples, better, decoder_metrics)
+        found.append(Board(dataset, tuple(names), better, ranked, objective))
     return found
 
 
-def _row(rows: pd.DataFrame, method: str, metrics: Sequence[str]) -> Row:
-    good = final_values(rows)
-    cells = rows[rows["status"].isin(["ok", "n/a"])].drop_duplicates("cell_id")
-    cost = (cells["fit_seconds"] + cells["decoder_seconds"]).dropna()
+def _samples(rows: pd.DataFrame, metrics: Sequence[str], points_of: PointsOf) -> dict[str, Sample]:
+    """For each metric the values of those models that have one that counts, or of all where none does."""
+    by_cell = {str(cell): points_of(str(cell)) for cell in of_models(rows)["cell_id"].unique()}
+    found = {}
+    for name in metrics:
+        here = rows[(rows["metric"] == name) & rows["value"].notna() & ~is_over_seeds(rows)].sort_values("seed")
+        counted = here[here["status"] != COLLAPSED]
+        here = counted if len(counted) else here
+        if len(here):
+            points = [by_cell[str(cell)].get(name) for cell in here["cell_id"]]
+            found[name] = Sample(
+                here["value"].to_numpy(dtype=np.float64), tuple(here["seed"].fillna(0)), _table(points),
+                str(here["split"].iloc[0]),
+            )  # fmt: skip
+    return found
+
+
+def _table(points: Sequence[Array | None]) -> Array | None:
+    """Scores by seed and point, if all of the models have them for the same points."""
+    known = [values for values in points if values is not None]
+    if len(known) < len(points) or len({len(values) for values in known}) != 1:
+        return None
+    return np.stack(known)
+
+
+def _row(rows: pd.DataFrame, method: str, metrics: Sequence[str], samples: Mapping[str, Sample]) -> Row:
+    models = of_models(rows).drop_duplicates("cell_id")
+    fitted = models[~models["status"].isin(["failed", "timeout", "oom", "crashed", "diverged"])]
     decoder = rows.loc[rows["decoder"] != "none", "decoder"]
+    stacks = fitted["stack_size"].dropna()
     return Row(
         method=method,
         decoder=str(decoder.iloc[0]) if len(decoder) else "none",
         split=str(rows["split"].iloc[0]),
-        n_seeds=int(of_models(good)["cell_id"].nunique()),
-        seconds=float(cost.mean()) if len(cost) else None,
-        entries={name: _entry(rows, name) for name in metrics},
+        n_seeds=int(of_models(final_values(rows))["cell_id"].nunique()),
+        fit_seconds=_mean(fitted["fit_seconds"]),
+        decoder_seconds=_mean(fitted["decoder_seconds"]),
+        stack_size=int(stacks.max()) if len(stacks) else 1,
+        entries={name: _entry(rows, name, samples.get(name)) for name in metrics},
     )
 
 
-def _entry(rows: pd.DataFrame, name: str) -> Entry:
+def _mean(values: pd.Series) -> float | None:
+    known = values.dropna()
+    return float(known.mean()) if len(known) else None
+
+
+def _entry(rows: pd.DataFrame, name: str, sample: Sample | None) -> Entry:
     here = rows[rows["metric"] == name]
-    values = here["value"].dropna()
-    if len(values) and is_over_seeds(here).all():
-        return Entry(_with_own_interval(rows, name), "ok")
-    if len(values):
-        singular = rows.loc[rows["metric"] == f"{name}_rank_deficient", "value"].dropna()
+    valued = here[here["value"].notna()]
+    if not len(valued):
+        statuses = here["status"].dropna().unique().tolist()
+        reasons = here["reason"].dropna().unique().tolist()
+        return Entry(None, ", ".join(map(str, statuses)) if statuses else "–", "; ".join(map(str, reasons)))
+    status, reason = _standing(rows, name, valued)
+    if sample is None:
+        return Entry(_with_own_interval(rows, name), status, reason)
+    return Entry(estimate(sample), status, reason, tail=tail_of(sample))
+
+
+def _standing(rows: pd.DataFrame, name: str, valued: pd.DataFrame) -> tuple[str, str]:
+    """Whether a score is ranked, and if not, why."""
+    for status in (COLLAPSED, BY_CONSTRUCTION):
+        such = valued[valued["status"] == status]
+        if len(such):
+            some = f"{len(such)} of {len(valued)} " if len(such) < len(valued) else ""
+            return some + status, str(such["reason"].iloc[0])
+    singular = rows.loc[rows["metric"] == f"{name}_rank_deficient", "value"].dropna()
+    if (singular > 0).any():
         # Such a mean holds points with the largest number that precision can tell, in place of infinity.
-        return Entry(estimate(values.to_list()), "rank-deficient" if (singular > 0).any() else "ok")
-    statuses = here["status"].dropna().unique().tolist()
-    return Entry(None, ", ".join(map(str, statuses)) if statuses else "–")
+        return SINGULAR, "the decoder ignores a latent direction at some points"
+    return "ok", ""
 
 
 def _with_own_interval(rows: pd.DataFrame, name: str) -> Estimate:
     """A value over seeds, with the interval that its metric gave."""
     known = rows.dropna(subset="value").set_index("metric")
     low, high = (known["value"].get(f"{name}_{end}") for end in ("low", "high"))
-    return Estimate(float(known["value"][name]), low, high, int(known["n_seeds"][name]))
+    return Estimate(float(known["value"][name]), low, high, int(known["n_seeds"][name]), over="models and pairs")
 
 
-def _mark_best(rows: Sequence[Row], better: dict[str, str], decoder_metrics: Collection[str]) -> tuple[Row, ...]:
-    best: dict[tuple[str, str], Estimate] = {}
+def _with_best(
+    rows: Sequence[Row],
+    samples: Mapping[str, Mapping[str, Sample]],
+    better: Mapping[str, str],
+    decoder_metrics: Collection[str],
+) -> tuple[Row, ...]:
+    rankings: dict[tuple[str, str], dict[str, Candidate]] = {}
     for row in rows:
         for name, entry in row.entries.items():
-            if entry.estimate is not None and entry.ranked:
-                ranking = (name, row.decoder if name in decoder_metrics else "")
-                leader = best.get(ranking)
-                if leader is None or _beats(entry.estimate, leader, better[name]):
-                    best[ranking] = entry.estimate
-    marked = []
-    for row in rows:
-        entries = {}
-        for name, entry in row.entries.items():
-            leader = best.get((name, row.decoder if name in decoder_metrics else ""))
-            ranked = entry.estimate if entry.ranked else None
-            first = leader is not None and ranked is not None and leader.holds(ranked.mean)
-            entries[name] = Entry(entry.estimate, entry.status, first)
-        marked.append(Row(row.method, row.decoder, row.split, row.n_seeds, row.seconds, entries))
-    return tuple(marked)
+            if entry.ranked and entry.estimate is not None:
+                ranking = rankings.setdefault(_ranking(row, name, decoder_metrics), {})
+                ranking[row.method] = Candidate(entry.estimate, samples[row.method].get(name))
+    best = {key: best_of(candidates, better[key[0]]) for key, candidates in rankings.items()}
+
+    def marked(row: Row, name: str, entry: Entry) -> Entry:
+        group = best.get(_ranking(row, name, decoder_metrics), frozenset())
+        return replace(entry, tied=len(group)) if row.method in group else entry
+
+    return tuple(
+        replace(row, entries={name: marked(row, name, entry) for name, entry in row.entries.items()}) for row in rows
+    )
 
 
-def _beats(candidate: Estimate, leader: Estimate, better: str) -> bool:
-    return candidate.mean < leader.mean if better == "lower" else candidate.mean > leader.mean
+def _ranking(row: Row, name: str, decoder_metrics: Collection[str]) -> tuple[str, str]:
+    return name, row.decoder if name in decoder_metrics else ""
 
 
 def short(value: float) -> str:

@@ -12,9 +12,13 @@ import pandas as pd
 from reports.frames import in_order, of_models
 from reports.kernels import LEGEND as KERNEL_LEGEND
 from reports.kernels import kernel_tables
-from reports.leaderboard import Board
+from reports.leaderboard import BY_CONSTRUCTION, COLLAPSED, Board, Entry, short
+from reports.notes import notes
 from reports.stability import LEGEND as STABILITY_LEGEND
 from reports.stability import stability_tables
+
+# Statuses of a score that are no failure.
+GOOD = ("ok", "n/a", BY_CONSTRUCTION, COLLAPSED)
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,17 @@ def report(
 
 
 _LEGEND = (
-    "Mean over report seeds on held-out test points, with the 95 % bootstrap interval over seeds (of few seeds that is "
-    "their range; a method that ignores its seed has none). Bold: the best mean of a ranking, and those within its "
-    "interval. Scores of the decoder are ranked among native and among attached decoders separately: an attached "
-    "decoder was fitted to the finished embedding, so that its scores say how well the layout *can* be decoded. "
-    "`n/a`: the method or the data cannot have that score. `(train)`: the method cannot encode new points and is "
-    "scored on its training embedding."
+    "Mean over report seeds on held-out points. `[low, high]`: 95 % interval; from five seeds on over seeds and test "
+    "points (hierarchical bootstrap, studentised), of fewer over the test points alone, with the range of the seeds "
+    "beside it: what other seeds would give is then not known. **Bold**: the best of its ranking, and what cannot be "
+    "told from it (`=`), compared by test point and seed, at 5 % for all pairs of methods together (Holm). Scores of "
+    "the decoder are ranked among native and among attached decoders separately: an attached decoder was fitted to "
+    "the finished embedding, so that its scores say how well the layout *can* be decoded. Shown and never ranked: "
+    "`collapsed`, geometry of a decoder that lost the data; `by construction`, what follows from the form of the "
+    "method and not from what it learned. `median`: the mean beside it is carried by few points or by one seed. "
+    "`(tuned)`: the metric that hyperparameters were chosen by, on other seeds and rows. `n/a`: the method or the "
+    "data cannot have that score. `(train)`: the method cannot encode new points and is scored on its training "
+    "embedding."
 )
 
 
@@ -90,17 +99,38 @@ def kernel_section(frame: pd.DataFrame, figure: str) -> str:
 
 
 def leaderboard(board: Board) -> str:
-    """One data set's table in markdown."""
-    arrows = {name: "↓" if board.better[name] == "lower" else "↑" for name in board.metrics}
-    header = ["method", "decoder", *(f"{name} {arrows[name]}" for name in board.metrics), "fit s", "seeds"]
+    """One data set's table in markdown, and what has to be known to read it."""
+    header = ["method", "decoder", *map(board.column, board.metrics), "fit s", "decoder s", "stack", "seeds"]
     lines = [header, ["---"] * len(header)]
     for row in board.rows:
-        entries = [row.entries[name] for name in board.metrics]
-        cells = [f"**{entry.text()}**" if entry.best else entry.text() for entry in entries]
+        cells = [_score(row.entries[name]) for name in board.metrics]
         mark = " (train)" if row.split == "train" else ""
-        seconds = "–" if row.seconds is None else f"{row.seconds:.2f}"
-        lines.append([row.method + mark, row.decoder, *cells, seconds, str(row.n_seeds)])
-    return markdown_table(lines)
+        cost = [_seconds(row.fit_seconds), _seconds(row.decoder_seconds), str(row.stack_size)]
+        lines.append([row.method + mark, row.decoder, *cells, *cost, str(row.n_seeds)])
+    return "\n\n".join(filter(None, [markdown_table(lines), "\n".join(f"- {note}" for note in notes(board))]))
+
+
+def _score(entry: Entry) -> str:
+    """'**0.123 [0.12, 0.13] =**', '~~1.04~~ collapsed', or why there is no value."""
+    found = entry.estimate
+    if found is None:
+        return entry.status
+    text = short(found.mean)
+    if found.low is not None and found.high is not None:
+        text += f" [{short(found.low)}, {short(found.high)}]"
+    if entry.tail is not None:
+        text += f", median {short(entry.tail.median)}"
+    if found.over == "points" and found.smallest != found.largest:
+        text += f", {found.n} seeds {short(found.smallest or 0)} to {short(found.largest or 0)}"
+    if entry.status == COLLAPSED:
+        return f"~~{text}~~ {entry.status}"
+    if not entry.ranked:
+        return f"{text} ({entry.status})"
+    return f"**{text}{' =' if entry.tied > 1 else ''}**" if entry.best else text
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def status_matrix(frame: pd.DataFrame) -> str:
@@ -122,7 +152,7 @@ def status_matrix(frame: pd.DataFrame) -> str:
 def _cell_statuses(frame: pd.DataFrame) -> pd.DataFrame:
     """One row for each cell: its own status where it failed, else 'ok'; a failed metric shows as such."""
     cells = frame.copy()
-    cells["cell_status"] = ["ok" if status in ("ok", "n/a") else str(status) for status in cells["status"].fillna("ok")]
+    cells["cell_status"] = ["ok" if status in GOOD else str(status) for status in cells["status"].fillna("ok")]
     worst = cells.sort_values("cell_status", key=lambda column: column == "ok", kind="stable")
     return worst.drop_duplicates("cell_id")
 

@@ -26,6 +26,7 @@ for _variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
 DATA_VARIABLE = "LATENTBENCH_DATA"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Side by side run files, so that what tests of a file share is made once; and umap is compiled by one process."""
     if config.pluginmanager.hasplugin("xdist"):

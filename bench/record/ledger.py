@@ -100,6 +100,7 @@ class Ledger:
                 scores=kept + added,
                 requested=tuple(dict.fromkeys((*old.requested, *new.requested))),
                 intermediate=new.intermediate or old.intermediate,
+                explained_variance=old.explained_variance if new.explained_variance is None else new.explained_variance,
             )
         self.records[new.cell.id] = new
         return new

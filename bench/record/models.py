@@ -18,6 +18,7 @@ FOLDER = "models"
 ARRAYS = "model.safetensors"
 FACTS = "model.json"
 PICTURES = "pictures.safetensors"
+POINTS = "points.safetensors"
 
 
 def model_folder(out: Path, cell_id: str) -> Path:
@@ -26,16 +27,33 @@ def model_folder(out: Path, cell_id: str) -> Path:
 
 def save_model(folder: Path, arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> None:
     """Write a model's arrays and facts; the facts come last and mark the folder as complete."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / ARRAYS, save({name: np.asarray(value, order="C") for name, value in arrays.items()}))
+    _write(folder / ARRAYS, arrays)
     _replace(folder / FACTS, json.dumps(facts, indent=1, sort_keys=True).encode())
 
 
 def save_pictures(folder: Path, arrays: Mapping[str, Array]) -> None:
     """Write the arrays that pictures of a model, or of a group of them, are drawn from."""
+    _write(folder / PICTURES, arrays)
+
+
+def save_points(folder: Path, arrays: Mapping[str, Array]) -> None:
+    """Add the scores of a model by point, by the name of their metric, to those that are there."""
+    _write(folder / POINTS, {**load_points(folder), **arrays} if arrays else {})
+
+
+def load_points(folder: Path) -> dict[str, Array]:
+    """The scores of a model by point, by the name of their metric; none where they cannot be read."""
+    try:
+        found: dict[str, Array] = load_file(folder / POINTS)
+    except (OSError, ValueError, SafetensorError):
+        return {}
+    return found
+
+
+def _write(path: Path, arrays: Mapping[str, Array]) -> None:
     if arrays:
-        folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / PICTURES, save({name: np.asarray(value, order="C") for name, value in arrays.items()}))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, save({name: np.asarray(value, order="C") for name, value in arrays.items()}))
 
 
 def has_pictures(folder: Path) -> bool:

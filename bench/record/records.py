@@ -15,20 +15,28 @@ FAILURES: tuple[Status, ...] = ("failed", "timeout", "oom", "crashed", "diverged
 
 @dataclass(frozen=True)
 class Score:
-    """One value of one metric. `requested` is the metric asked for, `metric` the name with its variant."""
+    """One value of one metric. `requested` is the metric asked for, `metric` the name with its variant.
+
+    A value 'by construction' follows from the form of the method, as the reason says, and not from what it learned;
+    one that is 'collapsed' (never in the ledger, see `bench.record.collapse`) is of a model that lost the data.
+    """
 
     requested: str
     metric: str
     split: str
     value: float | None
     better: str
-    status: Literal["ok", "n/a", "failed"] = "ok"
+    status: Literal["ok", "by construction", "collapsed", "n/a", "failed"] = "ok"
     reason: str = ""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one cell, or of one group: its status, its scores, what it cost, and on what."""
+    """What became of one cell, or of one group: its status, its scores, what it cost, and on what.
+
+    `explained_variance` is that of the scored split, whether it was asked for or not, where the method decodes: it says
+    if the geometry of its decoder means anything.
+    """
 
     suite: str
     cell: Unit
@@ -37,6 +45,7 @@ class Record:
     reason: str = ""
     traceback: str = ""
     scores: tuple[Score, ...] = ()
+    explained_variance: float | None = None
     decoder: str = "none"
     fit_seconds: float = 0.0
     decoder_seconds: float = 0.0

@@ -118,6 +118,7 @@ class Coordinator:
             "command": command_line(), "suite": self.suite.name, "config": self.suite.text,
             "objective": self.suite.tune.objective if self.suite.tune else None,
             "metrics": list(self.suite.metrics), "methods": [m.name for m in self.suite.methods],
+            "min_explained_variance": self.suite.min_explained_variance,
             "report_seeds": list(self.suite.report_seeds), "tune_seeds": list(self.suite.tune_seeds),
             "data": {spec.name: spec.content for spec in self.specs.values()},
             "datasets": [d.name for d in self.suite.datasets],

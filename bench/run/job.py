@@ -20,7 +20,7 @@ from bench.run.fitted import NonFiniteError, observe
 from bench.run.fitting import Fit, Report, fit_cells
 from bench.run.memory import PeakMemory
 from bench.run.prepared import Prepared
-from bench.run.scoring import score
+from bench.run.scoring import by_point, explained_variance, score
 from bench.suite.data import DatasetSpec, load_data
 from datasets.base import Data, content_hash
 from methods.training.device import choose_device
@@ -63,11 +63,16 @@ def _cell_records(prepared: Prepared, fits: Sequence[Fit], data: Data) -> list[R
     for position, (cell, fit) in enumerate(zip(job.cells, fits, strict=True)):
         began, before = time.perf_counter(), attached.seconds
         scores: list[Score] = []
+        explained = None
         if fit.fitted is not None and fit.status == "ok":
-            scores = score([fit.fitted.view(data, partial(attached.get, position))], prepared.metrics)
+            view = fit.fitted.view(data, partial(attached.get, position))
+            scores, explained = score([view], prepared.metrics), explained_variance(view)
+            if cell.phase == "final":
+                saving.save_points(cell, by_point(view, prepared.metrics, scores), Path(job.setting.out))
         elapsed = time.perf_counter() - began - (attached.seconds - before)
         share = attached.seconds / len(job.cells)
-        records.append(_record(prepared, cell, fit, scores, fit.score_seconds + elapsed + share))
+        record = _record(prepared, cell, fit, scores, fit.score_seconds + elapsed + share)
+        records.append(replace(record, explained_variance=explained))
     return records
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,14 @@ def _save(cell: Cell, fit: Fit, data: Data, out: Path) -> None:
         "loadable": bool(state) and hasattr(method, "load_arrays"),
     }
     models.save_model(models.model_folder(out, cell.id), arrays, facts)
+
+
+def save_points(cell: Cell, arrays: Mapping[str, Any], out: Path) -> None:
+    """Save the scores of a reported model by point; where that fails, the scores stand without them."""
+    try:
+        models.save_points(models.model_folder(out, cell.id), arrays)
+    except OSError:
+        log.warning("scores of cell %s by point could not be saved", cell.id, exc_info=True)
 
 
 def restore(prepared: Prepared, cell: Cell, data: Data) -> Fit | None:

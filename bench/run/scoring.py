@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from bench.record.records import Score
+from metrics.catalog import decoding
 from metrics.view import NotApplicableError, View, least_rows_of, too_few_rows
+
+Array = np.ndarray
+
+log = logging.getLogger(__name__)
 
 
 def score(views: Sequence[View], metrics: Sequence[tuple[str, Any]]) -> list[Score]:
@@ -31,16 +39,56 @@ def _score_one(views: Sequence[View], name: str, metric: Any) -> list[Score]:
     if missing is not None:
         return [row("", None, "n/a", missing)]
     try:
-        found = metric.compute(view if metric.scope == "cell" else views)
+        seen = view if metric.scope == "cell" else views
+        found = metric.compute(seen)
         headed = found if isinstance(found, Mapping) else {"": found}
         values = {str(suffix): float(value) for suffix, value in headed.items()}
+        trivial = getattr(metric, "trivial", None)
+        why = trivial(seen) if trivial is not None else None
     except NotApplicableError as error:
         return [row("", None, "n/a", str(error))]
     except MemoryError:
         raise
     except Exception as error:
         return [row("", None, "failed", f"{type(error).__name__}: {error}")]
+    status, reason = ("ok", "") if why is None else ("by construction", str(why))
     return [
-        row(suffix, value, "ok") if math.isfinite(value) else row(suffix, None, "n/a", f"undefined: it is {value}")
+        row(suffix, value, status, reason)
+        if math.isfinite(value)
+        else row(suffix, None, "n/a", f"undefined: it is {value}")
         for suffix, value in values.items()
     ]
+
+
+def explained_variance(view: View) -> float | None:
+    """`explained_variance` of a model, or None where it has no decoder or that one fails."""
+    (row,) = _score_one([view], decoding.explained_variance.name, decoding.explained_variance)
+    return row.value
+
+
+def by_point(view: View, metrics: Sequence[tuple[str, Any]], scores: Sequence[Score]) -> dict[str, Array]:
+    """Values by point of those metrics that have a score and give them, float64 (n,). Never raises, but for memory."""
+    headlines = {row.metric: row.value for row in scores if row.value is not None}
+    found = {}
+    for _, metric in metrics:
+        give = getattr(metric, "by_point", None)
+        if give is None or metric.name not in headlines:
+            continue
+        try:
+            values = np.asarray(give(view), dtype=np.float64)
+            mean = float(values.mean())
+        except NotApplicableError:
+            continue
+        except MemoryError:
+            raise
+        except Exception as error:
+            log.warning("%s gives no values by point: %s: %s", metric.name, type(error).__name__, error)
+            continue
+        if values.ndim == 1 and math.isclose(mean, headlines[metric.name], rel_tol=1e-5, abs_tol=1e-9):
+            found[metric.name] = values
+        else:
+            log.warning(
+                "%s: the mean of its values by point, of shape %s, is %g and not its score, %g; they are left out",
+                metric.name, values.shape, mean, headlines[metric.name],
+            )  # fmt: skip
+    return found

@@ -25,6 +25,7 @@ class Suite:
     """A validated suite.
 
     `timeout` in seconds per cell, `memory` in bytes per worker process, `stack` the most models trained at once.
+    Below `min_explained_variance` a reported model is collapsed.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Suite:
     methods: tuple[MethodChoice, ...]
     metrics: tuple[str, ...]
     mlflow: str
+    min_explained_variance: float = 0.5
     max_rows: int | None = None
     text: str = field(default="", repr=False)
 
@@ -85,6 +87,7 @@ def load_suite(path: Path, *, smoke: bool = False) -> Suite:
         methods=tuple(method_choice(path, *item, smoke=smoke) for item in parsed.methods.items()),
         metrics=tuple(_metrics(path, parsed.metrics)),
         mlflow=_mlflow(path, parsed.track),
+        min_explained_variance=parsed.report.min_explained_variance,
         max_rows=300 if smoke else None,
         text=text,
     )

@@ -39,11 +39,16 @@ class Tune(_Table):
 class Metrics(_Table):
     use: Annotated[list[str], Field(min_length=1)] = [
         "reconstruction_mse",
+        "explained_variance",
         "knn_preservation",
         "trustworthiness",
         "relaxed_distortion",
         "mcn",
     ]
+
+
+class Report(_Table):
+    min_explained_variance: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class Track(_Table):
@@ -57,6 +62,7 @@ class File(_Table):
     datasets: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
     methods: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
     metrics: Metrics = Metrics()
+    report: Report = Report()
     track: Track = Track()
 
 
@@ -98,7 +104,13 @@ def _explain(error: pydantic.ValidationError) -> str:
     *parents, last = first["loc"]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        tables: dict[str, type[BaseModel]] = {"run": Run, "tune": Tune, "metrics": Metrics, "track": Track}
+        tables: dict[str, type[BaseModel]] = {
+            "run": Run,
+            "tune": Tune,
+            "metrics": Metrics,
+            "report": Report,
+            "track": Track,
+        }
         table = tables[str(parents[0])] if parents else File
         return f"{key}: unknown key; {nearest(str(last), table.model_fields)}"
     if first["type"] == "missing":

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
+from metrics.influence import of_ratio
 from metrics.metric import Metric, Scores
 from metrics.uncertainty import off_the_data
 from metrics.view import NotApplicableError, View
 
+Array = np.ndarray
+
 
 def _reconstruction_mse(view: View) -> float:
-    return float(np.mean((view.X.astype(np.float64) - view.X_hat) ** 2))
+    return float(np.mean(_squared_errors(view)))
+
+
+def _squared_errors(view: View) -> Array:
+    return (view.X.astype(np.float64) - view.X_hat) ** 2
+
+
+def _explained_variance(view: View) -> float:
+    spread = float(np.mean(view.squared_deviations))
+    if spread == 0:
+        raise NotApplicableError("the scored rows are all the training mean: there is nothing to explain")
+    return 1 - _reconstruction_mse(view) / spread
+
+
+def _explained_by_point(view: View) -> Array:
+    return 1 - of_ratio(_squared_errors(view).mean(axis=1), view.squared_deviations.mean(axis=1))
 
 
 def _uncertainty_ratio(view: View) -> Scores:
@@ -25,6 +43,12 @@ def _uncertainty_ratio(view: View) -> Scores:
 reconstruction_mse = Metric(
     "reconstruction_mse", _reconstruction_mse, "lower", frozenset({"reconstruction"}),
     about="mean squared error per feature of decode(encode(x)), in squared data units",
+    by_point=lambda view: _squared_errors(view).mean(axis=1),
+)  # fmt: skip
+explained_variance = Metric(
+    "explained_variance", _explained_variance, "higher", frozenset({"reconstruction"}),
+    about="R2 of decode(encode(x)): 1 - MSE / variance about the training mean, at most 1, 0 for that mean itself",
+    by_point=_explained_by_point,
 )  # fmt: skip
 uncertainty_ratio = Metric(
     "uncertainty_ratio", _uncertainty_ratio, "higher", frozenset({"deviation"}),

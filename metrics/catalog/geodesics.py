@@ -17,12 +17,19 @@ Array = np.ndarray
 KINDS = ("", "_straight", "_euclidean", "_published")
 
 
-def _geodesic_error(view: View) -> Scores:
+def _geodesic_errors(view: View) -> Array:
+    return np.abs(view.geodesics.length.cpu().numpy() / _exact(view) - 1)
+
+
+def _exact(view: View) -> Array:
     i, j = view.geodesic_pairs
-    exact = np.asarray(view.data.geodesic(view.rows[i], view.rows[j]), dtype=np.float64)
+    return np.asarray(view.data.geodesic(view.rows[i], view.rows[j]), dtype=np.float64)
+
+
+def _geodesic_error(view: View) -> Scores:
+    exact, error = _exact(view), _geodesic_errors(view)
     lengths = view.geodesics.length.cpu().numpy()
     straight = view.geodesics.straight_length.cpu().numpy()
-    error = np.abs(lengths / exact - 1)
     return {
         "": float(error.mean()),
         "_median": float(np.median(error)),
@@ -30,6 +37,12 @@ def _geodesic_error(view: View) -> Scores:
         "_straight": float(np.abs(straight / exact - 1).mean()),
         "_unconverged": float(1 - view.geodesics.converged.double().mean()),
     }
+
+
+def _same_for_every_seed(views: Sequence[View]) -> str | None:
+    if len(views) < 2 or any(not np.array_equal(view.Z_train, views[0].Z_train) for view in views):
+        return None
+    return "the embedding is the same for every seed: what varies, if anything, is the attached decoder"
 
 
 def distance_kinds(views: Sequence[View]) -> dict[str, Array]:
@@ -89,11 +102,12 @@ def _gain(both: Array) -> float:
 geodesic_error = Metric(
     "geodesic_error", _geodesic_error, "lower", frozenset({"decoder", "geodesic"}), least_rows={"scored": 2},
     about="|d / exact - 1|, mean over 50 pairs: model geodesics against the manifold's; _spearman; _straight lines",
-    variants={"_spearman": "higher"},
+    variants={"_spearman": "higher"}, by_point=_geodesic_errors,
 )  # fmt: skip
 geodesic_cv = Metric(
     "geodesic_cv", _geodesic_cv, "lower", frozenset({"decoder"}), scope="seeds", least_rows={"scored": 2},
     about="spread of geodesic distances over retrained models, mean of 50 pairs (Syrota et al. 2024); _icc, _euclidean",
+    trivial=_same_for_every_seed,
     variants=dict.fromkeys(
         ["_gain", "_gain_low", "_gain_high"]
         + [kind + name for kind in KINDS for name in ("_icc", "_icc_low", "_icc_high", "_spearman")],

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metrics.influence import of_variance
 from metrics.metric import Metric, Scores
 from metrics.view import NotApplicableError, View
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Array = np.ndarray
 
 
 def _relaxed_distortion(view: View) -> Scores:
@@ -24,7 +27,27 @@ def _relaxed_distortion(view: View) -> Scores:
     return {"": float(distortion_of(view.metric_tensor)), "_mixup": float(distortion_of(mixup))}
 
 
-def _conditions(G: Tensor) -> Scores:
+def _distortion_by_point(view: View) -> Array:
+    """tr G^2 and tr G at each point, and what each point moves d E[tr G^2] / (E tr G)^2 by."""
+    G = view.metric_tensor
+    square = G.square().sum((-1, -2)).cpu().numpy()
+    trace = G.diagonal(dim1=-2, dim2=-1).sum(-1).cpu().numpy()
+    quotient = G.shape[-1] * square.mean() / trace.mean() ** 2
+    result: Array = quotient * (square / square.mean() - 2 * trace / trace.mean() + 2) - 1
+    return result
+
+
+def _conditions_by_point(view: View) -> Array:
+    from metrics.distortion import condition_numbers
+
+    return condition_numbers(view.metric_tensor).cpu().numpy()
+
+
+def _affine(view: View) -> str | None:
+    return "the decoder is an affine map: it stretches alike at all points" if view.affine else None
+
+
+def _conditions(G: Tensor) -> dict[str, float]:
     from metrics.distortion import condition_numbers, rank_deficient
 
     if G.shape[-1] == 1:
@@ -39,14 +62,15 @@ def _conditions(G: Tensor) -> Scores:
 
 
 def _mcn_attached(view: View) -> Scores:
-    import torch
+    residual = np.mean((view.X - view.attached_X_hat) ** 2)
+    explained = 1 - float(residual / view.squared_deviations.mean())
+    return {**_conditions(view.attached_metric_tensor), "_explained_variance": explained}
 
-    from metrics.geometry import pullback_metric
 
-    decoder = view.fit_attached()
-    z = torch.as_tensor(view.Z, dtype=torch.float64, device=next(decoder.parameters()).device)
-    with torch.no_grad():
-        return _conditions(pullback_metric(decoder, z))
+def _attached_by_point(view: View) -> Array:
+    from metrics.distortion import condition_numbers
+
+    return condition_numbers(view.attached_metric_tensor).cpu().numpy()
 
 
 def _metric_variance(view: View) -> float:
@@ -56,6 +80,18 @@ def _metric_variance(view: View) -> float:
     if np.isnan(value):
         raise NotApplicableError("the mean metric is singular: the decoder ignores a latent direction")
     return value
+
+
+def _variance_by_point(view: View) -> Array:
+    from metrics.distortion import variance_by_point
+
+    return variance_by_point(view.metric_tensor).cpu().numpy()
+
+
+def _log_det_by_point(view: View) -> Array:
+    import torch
+
+    return of_variance(torch.linalg.slogdet(view.metric_tensor).logabsdet.cpu().numpy())
 
 
 def _var_log_det(view: View) -> float:
@@ -70,20 +106,25 @@ def _var_log_det(view: View) -> float:
 relaxed_distortion = Metric(
     "relaxed_distortion", _relaxed_distortion, "lower", frozenset({"decoder"}),
     about="d E[tr G^2] / (E tr G)^2 - 1, 0 for a scaled isometry (Lee et al., ICLR 2022)",
+    by_point=_distortion_by_point, trivial=_affine,
 )  # fmt: skip
 mcn = Metric(
     "mcn", lambda view: _conditions(view.metric_tensor), "lower", frozenset({"decoder"}),
     about="mean condition number of the pullback metric, [1, inf) (Lee et al., ICLR 2022)",
+    by_point=_conditions_by_point, trivial=_affine,
 )  # fmt: skip
 mcn_attached = Metric(
     "mcn_attached", _mcn_attached, "lower",
-    about="mcn of one common decoder refitted to every method's layout, [1, inf)",
+    about="mcn of one common decoder refitted to every method's layout, [1, inf); _explained_variance of that decoder",
+    by_point=_attached_by_point, variants={"_explained_variance": "higher"},
 )  # fmt: skip
 metric_variance = Metric(
     "metric_variance", _metric_variance, "lower", frozenset({"decoder"}),
     about="spread of the pullback metric over points, 0 where it is constant (Lee et al., ICLR 2022)",
+    by_point=_variance_by_point, trivial=_affine,
 )  # fmt: skip
 var_log_det = Metric(
     "var_log_det", _var_log_det, "lower", frozenset({"decoder"}),
     about="variance of log det G over points, 0 where volumes are magnified alike (Nazari et al., ICML 2023)",
+    by_point=_log_det_by_point, trivial=_affine,
 )  # fmt: skip

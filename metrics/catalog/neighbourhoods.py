@@ -12,15 +12,18 @@ def _ranks(k: int) -> dict[str, int]:
 
 
 knn_preservation = of_neighbourhoods(
-    "knn_preservation", lambda view, k: view.neighbourhoods(k).knn_preservation, "spread", _ranks,
+    "knn_preservation", lambda view, k: view.neighbourhoods(k).scores.knn_preservation,
+    lambda view, k: view.neighbourhoods(k).by_point[0], "spread", _ranks,
     about="Q_NX(k), share of nearest neighbours kept, [0, 1] (Lee and Verleysen 2009)",
 )  # fmt: skip
 trustworthiness = of_neighbourhoods(
-    "trustworthiness", lambda view, k: view.neighbourhoods(k).trustworthiness, "spread", _ranks,
+    "trustworthiness", lambda view, k: view.neighbourhoods(k).scores.trustworthiness,
+    lambda view, k: view.neighbourhoods(k).by_point[1], "spread", _ranks,
     about="are neighbours in the embedding true ones, [0, 1] (Venna and Kaski 2001)",
 )  # fmt: skip
 continuity = of_neighbourhoods(
-    "continuity", lambda view, k: view.neighbourhoods(k).continuity, "spread", _ranks,
+    "continuity", lambda view, k: view.neighbourhoods(k).scores.continuity,
+    lambda view, k: view.neighbourhoods(k).by_point[2], "spread", _ranks,
     about="do true neighbours stay near in the embedding, [0, 1] (Venna and Kaski 2001)",
 )  # fmt: skip
 auc_log_rnx = Metric(

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from metrics.distortion import mean_condition_number, relaxed_distortion
 from metrics.geodesics import curve_lengths, geodesics
-from metrics.geometry import jacobian, pull_back, pullback_metric, push_forward, widest_layer
+from metrics.geometry import is_affine, jacobian, pull_back, pullback_metric, push_forward, widest_layer
 from metrics.taylor import expand
 
 torch_double = torch.float64
@@ -287,3 +287,15 @@ def test_a_decoder_left_in_training_mode_is_evaluated_as_in_use_and_left_as_it_w
         torch.testing.assert_close(function(decoder), function(in_use))
     assert decoder.training and all(layer.training for layer in decoder)
     torch.testing.assert_close(decoder[1].running_mean, moments)
+
+
+def test_affine_maps_are_known_by_what_they_do_and_not_by_their_name():
+    z = torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    wide, narrow = torch.nn.Linear(2, 6).double(), torch.nn.Linear(6, 4).double()
+    assert is_affine(wide, z) and is_affine(torch.nn.Sequential(wide, narrow), z) and is_affine([wide, wide], z)
+    assert is_affine(lambda points: 3 * points[..., :1] - 1, z) and is_affine(wide.float(), z.float())
+    bent = torch.nn.Sequential(wide.double(), torch.nn.Tanh(), narrow)
+    assert not is_affine(bent, z) and not is_affine([wide, bent], z) and not is_affine(lambda points: points**2, z)
+    # A rectifier is flat where all of its codes lie on one side of its kink, and yet no affine map.
+    kinked = torch.nn.Sequential(wide, torch.nn.ReLU(), narrow)
+    assert not is_affine(kinked, z)

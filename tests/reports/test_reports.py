@@ -12,7 +12,6 @@ from reports.figures import Embedding, common_radius, embeddings, equidistant_el
 from reports.frames import COLUMNS, FrameError, read_frame, results_frame, write_frame
 from reports.leaderboard import boards
 from reports.markdown import leaderboard, report, status_matrix
-from reports.statistics import estimate
 
 
 def row(method="a", dataset="roll", seed=0, metric="mcn", value=1.0, **more):
@@ -59,62 +58,22 @@ def test_a_foreign_frame_needs_only_four_columns(bench, tmp_path):
     assert "| x |" in (tmp_path / "out" / "report.md").read_text()
 
 
-def test_estimate_is_the_mean_with_an_interval_around_it():
-    values = np.random.default_rng(0).normal(5, 1, size=200)
-    found = estimate(values)
-    assert found.mean == pytest.approx(values.mean())
-    half = 1.96 * values.std(ddof=1) / np.sqrt(200)
-    assert found.low == pytest.approx(values.mean() - half, abs=0.03)
-    assert found.high == pytest.approx(values.mean() + half, abs=0.03)
-    assert estimate([3.0]).low is None
-    with pytest.raises(ValueError, match="at least one"):
-        estimate([])
-
-
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
-    rng = np.random.default_rng(1)
-    inside = [e.low <= 0 <= e.high for e in (estimate(rng.normal(size=30)) for _ in range(200))]
-    assert 0.88 <= np.mean(inside) <= 0.99
-
-
-def test_a_worse_mean_is_never_best_while_a_better_one_is_not():
-    rows = [row("steady", seed=s, value=0.80, better="higher") for s in range(3)]
-    rows += [row("between", seed=s, value=0.75, better="higher") for s in range(3)]
-    rows += [row("noisy", seed=s, value=v, better="higher") for s, v in enumerate([0.5, 0.7, 0.9])]
-    (board,) = boards(results_frame(rows), set())
-    assert [r.method for r in board.rows if r.entries["mcn"].best] == ["steady"]
-
-
-def test_best_is_the_best_mean_and_what_lies_in_its_interval():
-    rows = [row("good", seed=s, value=1.0 + 0.01 * s) for s in range(3)]
-    rows += [row("near", seed=s, value=1.005 + 0.01 * s) for s in range(3)]
-    rows += [row("bad", seed=s, value=5.0 + 0.01 * s) for s in range(3)]
-    rows += [row("lent", seed=s, value=0.5, decoder="attached") for s in range(3)]
-    (board,) = boards(results_frame(rows), {"mcn"})
-    best = {r.method: r.entries["mcn"].best for r in board.rows}
-    # The attached decoder is best in its own ranking and does not dethrone the native ones.
-    assert best == {"good": True, "near": True, "bad": False, "lent": True}
-    (together,) = boards(results_frame(rows), set())
-    assert {r.method for r in together.rows if r.entries["mcn"].best} == {"lent"}
-    (upside_down,) = boards(results_frame([{**r, "better": "higher"} for r in rows]), {"mcn"})
-    assert {r.method for r in upside_down.rows if r.entries["mcn"].best} == {"bad", "lent"}
-
-
 def test_a_mean_over_rank_deficient_points_wins_nothing():
     rows = [row("flat", seed=s, value=4.5e15) for s in range(2)]
     rows += [row("flat", seed=s, value=0.5, metric="mcn_rank_deficient") for s in range(2)]
     (board,) = boards(results_frame(rows), set(), metrics=["mcn"])
-    assert board.rows[0].entries["mcn"].text(interval=False) == "4.5e+15 (rank-deficient)"
+    assert "4.5e+15 (rank-deficient)" in leaderboard(board)
     assert not board.rows[0].entries["mcn"].best
-    rows += [row("round", seed=s, value=9.0) for s in range(2)]
-    rows += [row("round", seed=s, value=0.0, metric="mcn_rank_deficient") for s in range(2)]
+    for name, mean in (("round", 2.0), ("long", 9.0)):
+        rows += [row(name, seed=s, value=mean + 0.01 * s * mean) for s in range(2)]
+        rows += [row(name, seed=s, value=0.0, metric="mcn_rank_deficient") for s in range(2)]
     (board,) = boards(results_frame(rows), set(), metrics=["mcn"])
     assert {r.method for r in board.rows if r.entries["mcn"].best} == {"round"}
 
 
 def test_a_score_in_small_units_is_not_nothing():
     (board,) = boards(results_frame([row(value=3.2e-15)]), set())
-    assert board.rows[0].entries["mcn"].text() == "3.2e-15"
+    assert "| 3.2e-15 |" in leaderboard(board)
 
 
 def test_failures_and_not_applicable_are_shown_and_never_averaged():
@@ -122,8 +81,8 @@ def test_failures_and_not_applicable_are_shown_and_never_averaged():
     rows += [row("b", seed=0, value=None, status="n/a", reason="no decoder")]
     frame = results_frame(rows)
     (board,) = boards(frame, set())
-    assert board.rows[0].entries["mcn"].text() == "2" and board.rows[0].n_seeds == 1
-    assert board.rows[1].entries["mcn"].text() == "n/a"
+    assert "| a | native | 2 |" in leaderboard(board) and board.rows[0].n_seeds == 1
+    assert "| b | native | n/a |" in leaderboard(board)
     text = report(frame, [board], {}, [], [], [])
     assert "too slow" in text and "1 timeout" in text and "1 ok" in status_matrix(frame)
 
@@ -172,3 +131,73 @@ def test_reports_import_without_torch():
         "assert not {'torch', 'mlflow', 'optuna', 'umap'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
+
+
+def seeds(method, values, **more):
+    return [row(method, seed=s, value=v, **more) for s, v in enumerate(values)]
+
+
+def best(board, metric="mcn"):
+    return {r.method: r.entries[metric].mark for r in board.rows}
+
+
+def test_best_is_the_best_mean_and_what_cannot_be_told_from_it():
+    rows = seeds("good", [1.0, 1.01, 1.02]) + seeds("near", [1.02, 1.0, 1.015]) + seeds("bad", [5.0, 5.01, 5.02])
+    rows += seeds("lent", [0.5, 0.51, 0.52], decoder="attached")
+    (board,) = boards(results_frame(rows), {"mcn"})
+    # The attached decoder has a ranking of its own, where it is alone, and does not dethrone the native ones.
+    assert best(board) == {"good": "=", "near": "=", "bad": "", "lent": ""}
+    (together,) = boards(results_frame(rows), set())
+    assert best(together) == {"good": "", "near": "", "bad": "", "lent": "*"}
+    (upside_down,) = boards(results_frame([{**r, "better": "higher"} for r in rows]), {"mcn"})
+    assert best(upside_down) == {"good": "", "near": "", "bad": "*", "lent": ""}
+    assert "mcn: good = near cannot be told apart." in leaderboard(board)
+
+
+def test_the_best_mean_is_among_the_best_and_a_noisy_one_is_not_told_from_it():
+    rows = seeds("steady", [0.80, 0.81, 0.82], better="higher") + seeds("noisy", [0.5, 0.7, 0.9], better="higher")
+    (board,) = boards(results_frame(rows), set())
+    assert best(board) == {"steady": "=", "noisy": "="}
+    assert "(all that are ranked)" in leaderboard(board)
+
+
+def test_test_points_tell_apart_what_three_seeds_alone_do_not():
+    rng = np.random.default_rng(0)
+    points = {f"{m}roll{s}": {"mcn": rng.normal(mean, 0.2, 300)} for m, mean in (("a", 1), ("b", 2)) for s in range(3)}
+    rows = [row(m, seed=s, value=points[f"{m}roll{s}"]["mcn"].mean()) for m in "ab" for s in range(3)]
+    (board,) = boards(results_frame(rows), set(), points_of=lambda cell: points[cell])
+    assert best(board) == {"a": "*", "b": ""} and board.rows[0].entries["mcn"].estimate.over == "points"
+    text = leaderboard(board)
+    assert "3 seeds" in text and "300 test points, 3 seeds: the intervals say nothing of other seeds" in text
+
+
+@pytest.mark.parametrize("status", ["collapsed", "by construction"])
+def test_what_is_no_finding_is_shown_and_moves_no_rank(status):
+    rows = seeds("trivial", [1.0, 1.0, 1.0], status=status, reason="for a reason")
+    rows += seeds("learned", [2.0, 2.1, 2.2]) + seeds("worse", [9.0, 9.1, 9.2])
+    (board,) = boards(results_frame(rows), set())
+    assert best(board) == {"trivial": "", "learned": "*", "worse": ""}
+    text = leaderboard(board)
+    assert f"trivial: {status} (for a reason), not ranked on mcn." in text
+    assert ("~~1~~ collapsed" if status == "collapsed" else "1 (by construction)") in text
+    assert "1 ok" not in status_matrix(results_frame(rows)).replace("3 ok", "")
+
+
+def test_a_mean_leaves_collapsed_models_out_and_then_is_not_ranked():
+    rows = seeds("a", [1.0, 3.0, 3.0]) + seeds("b", [4.0, 4.1, 4.2]) + seeds("c", [5.0, 5.1, 5.2])
+    rows[0] |= {"status": "collapsed", "reason": "explained variance 0.1, below 0.5"}
+    (board,) = boards(results_frame(rows), set())
+    entry = board.rows[0].entries["mcn"]
+    assert entry.estimate.mean == 3 and entry.status == "1 of 3 collapsed" and best(board)["b"] == "*"
+
+
+def test_a_mean_that_one_seed_carries_has_its_median_beside_it():
+    (board,) = boards(results_frame(seeds("tsne", [1.6, 1072.0, 1.7])), set())
+    assert "358, median 1.7" in leaderboard(board) and "seed 1 does" in leaderboard(board)
+
+
+def test_the_tuned_column_and_the_cost_of_an_attached_decoder_are_named():
+    rows = seeds("tsne", [1.0, 2.0], decoder="attached", fit_seconds=3.0, decoder_seconds=20.0, stack_size=2)
+    (board,) = boards(results_frame(rows), set(), objective="mcn")
+    text = leaderboard(board)
+    assert "mcn ↓ (tuned)" in text and "| 3.00 | 20.00 | 2 |" in text

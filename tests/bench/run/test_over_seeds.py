@@ -164,7 +164,9 @@ def test_seeds_that_failed_are_left_out_and_counted(bench, foreign, tmp_path):
     foreign("Fragile")
     assert bench("run", "--out", "out").returncode == 1
     rows = over_seeds(frame_of(tmp_path / "out"))
-    assert (rows["n_seeds"] == 2).all() and (rows["status"] == "ok").all()
+    # The two that are left have a decoder that was never trained, and say so.
+    assert (rows["n_seeds"] == 2).all() and (rows["status"] == "collapsed").all() and rows["value"].notna().all()
+    assert rows["reason"].str.startswith("2 of 2 models: explained variance").all()
     foreign("Plain")
     assert bench("run", "--out", "out", "--retry", "failed").returncode == 0
     assert (over_seeds(frame_of(tmp_path / "out"))["n_seeds"] == 3).all()

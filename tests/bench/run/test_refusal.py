@@ -58,7 +58,8 @@ def test_a_pair_that_cannot_be_is_said_once_and_recorded(bench, write_suite, tmp
     frame = frame_of(tmp_path / "out")
     pca = frame[frame["method"] == "pca"]
     assert set(pca["status"]) == {"failed"} and set(pca["reason"]) == {why} and pca["value"].isna().all()
-    assert set(frame.loc[frame["method"] == "ae", "status"]) == {"ok"}
+    # A few epochs teach it little, so that the geometry of its decoder counts for nothing.
+    assert set(frame.loc[frame["method"] == "ae", "status"]) == {"ok", "collapsed"}
     # Where they are asked for again, they are refused again.
     again = bench("run", "--out", "out", "--retry", "failed")
     assert again.returncode == 1 and again.stdout.count(why) == 1 and "✓" not in again.stdout

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA as SklearnPCA
 
 from bench.run.fitted import observe
-from bench.run.scoring import score
+from bench.run.scoring import by_point, explained_variance, score
 from datasets.base import Data
 from datasets.manifolds import SCurve
 from methods.ensemble_vae import EnsembleVAE
 from methods.metric_vae import MetricVAE
+from methods.pca import PCA
 from metrics.catalog.curves import curve_rms, order_score
-from metrics.catalog.decoding import uncertainty_ratio
+from metrics.catalog.decoding import reconstruction_mse, uncertainty_ratio
 from metrics.catalog.distances import proxy_spearman, stress
+from metrics.catalog.geodesics import geodesic_cv
+from metrics.catalog.geometry import mcn, relaxed_distortion
 from metrics.catalog.labels import knn_accuracy
 from metrics.catalog.neighbourhoods import auc_log_rnx, knn_preservation
 from metrics.distances import spearman
@@ -111,3 +117,40 @@ def test_labels_of_too_few_training_rows_tell_nothing():
     found = rows(Named(), Data(X, y=np.arange(12) % 2), knn_accuracy, with_k(knn_accuracy, 3))
     assert found["knn_accuracy"].reason == "needs 11 train rows, there are 8"
     assert 0 <= found["knn_accuracy_k3"].value <= 1
+
+
+def test_what_follows_from_the_form_of_a_method_says_so_and_keeps_its_value(data):
+    linear = PCA().fit(data.X[data.train])
+    found = rows(linear, data, mcn, relaxed_distortion, reconstruction_mse)
+    assert found["mcn"].status == "by construction" and found["mcn"].value == pytest.approx(1)
+    assert "affine" in found["mcn"].reason and found["mcn_median"].status == "by construction"
+    assert found["reconstruction_mse"].status == "ok"
+    curved = EnsembleVAE(n_members=2, epochs=5).fit(data.X[data.train])
+    assert rows(curved, data, mcn)["mcn"].status == "ok"
+
+
+def test_a_spread_over_seeds_that_do_not_matter_is_by_construction(data):
+    views = [observe(PCA().fit(data.X[data.train]), data, "test").view(data) for _ in range(2)]
+    found = {row.metric: row for row in score(views, [("geodesic_cv", geodesic_cv)])}
+    assert found["geodesic_cv"].status == "by construction" and "same for every seed" in found["geodesic_cv"].reason
+
+
+def test_scores_by_point_are_kept_where_they_are_the_scores(data):
+    view = observe(PCA().fit(data.X[data.train]), data, "test").view(data)
+    wrong = replace(stress, name="wrong", by_point=lambda view: np.zeros(len(view.X)))
+    broken = replace(stress, name="broken", by_point=lambda view: 1 / 0)
+    metrics = [(metric.name, metric) for metric in (stress, with_k(knn_preservation, 5), wrong, broken, auc_log_rnx)]
+    scores = score([view], metrics)
+    found = by_point(view, metrics, scores)
+    assert set(found) == {"stress", "knn_preservation_k5"}
+    for name, values in found.items():
+        assert values.shape == (len(data.test),)
+        assert values.mean() == pytest.approx(next(row.value for row in scores if row.metric == name))
+
+
+def test_explained_variance_is_that_of_the_principal_components(data):
+    linear = PCA().fit(data.X[data.train])
+    seen = observe(linear, data, "train").view(data)
+    share = SklearnPCA(2).fit(data.X[data.train]).explained_variance_ratio_.sum()
+    assert explained_variance(seen) == pytest.approx(share, rel=1e-5)
+    assert explained_variance(observe(Named(), data, "test").view(data)) is None

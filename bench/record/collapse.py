@@ -1,0 +1,72 @@
+"""Models that kept too little of the data for the geometry of their decoder to mean anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from bench.errors import BadInputError
+from bench.record.cells import Group
+from bench.record.records import Record, Score
+from bench.suite import registry
+
+_OWN = "_explained_variance"
+
+
+def with_collapsed(records: Sequence[Record], least: float) -> list[Record]:
+    """The records, where geometry scores of models that explain too little variance have the status 'collapsed'.
+
+    Their values stay. A metric of a decoder of its own says what that explains, as NAME_explained_variance, and is
+    judged by it; a score over seeds is collapsed where one of its models is.
+
+    Args:
+        least: explained variance below which a model is collapsed, [0, 1].
+    """
+    reasons = {record.cell.id: _too_little(record.explained_variance, least) for record in records}
+    lost = {cell: reason for cell, reason in reasons.items() if reason is not None}
+    return [
+        _judged_group(record, record.cell, lost) if isinstance(record.cell, Group) else _judged(record, least)
+        for record in records
+    ]
+
+
+def is_of_geometry(name: str) -> bool:
+    """Whether a metric is of a method's differentiable decoder; one that is no longer known is not."""
+    try:
+        return "decoder" in registry.metric(name).needs
+    except BadInputError:
+        return False
+
+
+def _judged(record: Record, least: float) -> Record:
+    reasons = {name: _reason(record, name, least) for name in record.requested}
+    return replace(record, scores=tuple(_marked(record.scores, reasons)))
+
+
+def _judged_group(record: Record, group: Group, lost: Mapping[str, str]) -> Record:
+    why = [lost[cell.id] for cell in group.cells if cell.id in lost]
+    if not why:
+        return record
+    said = f"{len(why)} of {group.n_seeds} models: {why[0]}"
+    reasons = {name: said if is_of_geometry(name) else None for name in record.requested}
+    return replace(record, scores=tuple(_marked(record.scores, reasons)))
+
+
+def _reason(record: Record, name: str, least: float) -> str | None:
+    own = record.value(name + _OWN)
+    if own is not None:
+        return _too_little(own, least)
+    return _too_little(record.explained_variance, least) if is_of_geometry(name) else None
+
+
+def _too_little(explained: float | None, least: float) -> str | None:
+    if explained is None or explained >= least:
+        return None
+    return f"explained variance {explained:.2g}, below {least:g}"
+
+
+def _marked(scores: Sequence[Score], reasons: Mapping[str, str | None]) -> Iterator[Score]:
+    for score in scores:
+        reason = reasons.get(score.requested)
+        counts = score.value is not None and not score.metric.endswith(_OWN)
+        yield replace(score, status="collapsed", reason=reason) if reason is not None and counts else score

@@ -1,0 +1,65 @@
+"""What a reader of a leaderboard has to know beside its numbers, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reports.leaderboard import BY_CONSTRUCTION, COLLAPSED, Board, Entry, Row, short
+from reports.statistics import LEAST_SEEDS
+
+
+def notes(board: Board) -> list[str]:
+    """Sentences in the order of their weight; none for a board without rows."""
+    return [*_left_out(board), *_tails(board), *_ties(board), *_sizes(board)]
+
+
+def _left_out(board: Board) -> Iterator[str]:
+    """Who is shown and not ranked, once for each reason."""
+    for status in (COLLAPSED, BY_CONSTRUCTION):
+        by_reason: dict[tuple[str, str], list[str]] = {}
+        for row, name, entry in _entries(board):
+            if entry.estimate is not None and entry.status.endswith(status):
+                by_reason.setdefault((row.method, entry.reason), []).append(name)
+        for (method, reason), names in by_reason.items():
+            yield f"{method}: {status} ({reason}), not ranked on {', '.join(names)}."
+
+
+def _tails(board: Board) -> Iterator[str]:
+    for row, name, entry in _entries(board):
+        if entry.tail is not None and entry.estimate is not None:
+            mean, median = short(entry.estimate.mean), short(entry.tail.median)
+            carrier = "a few points carry it" if entry.tail.carried_by == "points" else f"{entry.tail.carried_by} does"
+            yield f"{row.method}: the mean {name} of {mean} says little, {carrier}; the median is {median}."
+
+
+def _ties(board: Board) -> Iterator[str]:
+    """For each ranking who cannot be told apart."""
+    for name in board.metrics:
+        groups: dict[tuple[str, int], list[str]] = {}
+        ranked = [row for row in board.rows if row.entries[name].ranked]
+        for row in ranked:
+            if row.entries[name].tied > 1:
+                groups.setdefault((row.decoder, row.entries[name].tied), []).append(row.method)
+        tied = [method for methods in groups.values() for method in methods]
+        if tied:
+            everybody = " (all that are ranked)" if len(tied) == len(ranked) else ""
+            yield f"{name}: {' = '.join(tied)} cannot be told apart{everybody}."
+
+
+def _sizes(board: Board) -> Iterator[str]:
+    counts = {entry.estimate.n_points for _, _, entry in _entries(board) if entry.estimate is not None}
+    points = max((count for count in counts if count is not None), default=None)
+    seeds = max((row.n_seeds for row in board.rows), default=0)
+    if points is None:
+        return
+    if seeds < LEAST_SEEDS:
+        said = f"the intervals say nothing of other seeds; {LEAST_SEEDS} or more would"
+        yield f"{points} test points, {seeds} {'seed' if seeds == 1 else 'seeds'}: {said}."
+    else:
+        yield f"{points} test points, {seeds} seeds."
+
+
+def _entries(board: Board) -> Iterator[tuple[Row, str, Entry]]:
+    for row in board.rows:
+        for name in board.metrics:
+            yield row, name, row.entries[name]
