@@ -162,6 +162,33 @@ def animate(
 
 
 @app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="A", help="A result folder, or a frame (.parquet).")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="Another one, to be compared with it.")],
+    metrics: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="NAME", help="Only this one; may be given again.")
+    ] = None,
+    worse_by: Annotated[
+        float, typer.Option(min=0, help="Share of A's value by which B must be worse for exit code 1.")
+    ] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Say what is better in B than in A, what is worse, and what cannot be told, with uncertainty.
+
+    Exit code 0 fine, 1 something is worse, 2 bad input, 3 nothing to compare.
+    """
+    from bench.compare import as_rows, printed
+    from bench.compare import compare as compare_results
+
+    found, code = compare_results(before, after, metrics or (), worse_by)
+    if as_json:
+        _print_json(as_rows(found))
+    else:
+        sys.stdout.write("\n".join(printed(found)) + "\n")
+    _exit(code)
+
+
+@app.command()
 def sync(
     folder: Folder,
     uri: Annotated[str, typer.Option("--uri", help="MLflow store: sqlite (in the folder) or a URI.")] = "sqlite",

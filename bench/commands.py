@@ -185,7 +185,8 @@ _MARKS_EXPLAINED = (
 
 def _entry(entry: Entry) -> str:
     """A score with one mark, '1.04x'."""
-    from reports.leaderboard import BY_CONSTRUCTION, COLLAPSED, short
+    from reports.leaderboard import short
+    from reports.samples import BY_CONSTRUCTION, COLLAPSED
 
     if entry.estimate is None:
         return f"{entry.status} "

@@ -41,16 +41,24 @@ class Results:
 
 def write_results(out: Path, ledger: Ledger) -> Results:
     """Write results.parquet, the figures and report.md of a result folder."""
-    from reports.frames import results_frame, write_frame
+    from reports.frames import write_frame
 
     run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
-    records = with_collapsed(list(current(ledger)), run.get("min_explained_variance", MIN_EXPLAINED_VARIANCE))
-    metrics = run.get("metrics", ())
-    frame = results_frame(rows([*records, *failed_groups(records, metrics)], metrics))
+    frame, records = frame_of_ledger(ledger), list(current(ledger))
     write_frame(frame, out / FRAME)
     pictures, galleries = _embedding_figures(out, records), _galleries(out, records)
     results = _write_report(out, frame, pictures, galleries, ledger.runs, _selections(ledger, run))
     return Results(results.frame, results.boards, [out / FRAME, *results.files])
+
+
+def frame_of_ledger(ledger: Ledger) -> pd.DataFrame:
+    """The results frame of the records that count, collapsed models named as such."""
+    from reports.frames import results_frame
+
+    run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
+    least, metrics = run.get("min_explained_variance", MIN_EXPLAINED_VARIANCE), run.get("metrics", ())
+    records = with_collapsed(list(current(ledger)), least)
+    return results_frame(rows([*records, *failed_groups(records, metrics)], metrics))
 
 
 def _selections(ledger: Ledger, run: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -31,6 +31,7 @@ class Metric:
         scope: 'cell' for one model; 'seeds' for all report seeds of a configuration together.
         about: one line: formula, range, source.
         least_rows: rows that the data must have in the 'scored' and in the 'train' split.
+        version: raised when the metric comes to give other values, which then are not compared with earlier ones.
         variants: what is better in a variant, by its suffix, where that is not what is better in the headline.
         by_point: `by_point(view)` gives values (n,) of the scored points (or of the pairs of them that are scored)
             whose mean is the headline and whose spread says how sure it is (`metrics.influence`); None where there
@@ -47,6 +48,7 @@ class Metric:
     needs: frozenset[str] = frozenset()
     scope: Literal["cell", "seeds"] = "cell"
     about: str = ""
+    version: int = 1
     least_rows: Mapping[str, int] = field(default_factory=dict)
     by_point: Callable[[View], Array] | None = None
     trivial: Callable[[Any], str | None] | None = None

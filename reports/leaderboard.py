@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 
 from reports.comparison import Candidate, best_of
-from reports.frames import final_values, in_order, is_over_seeds, of_models
+from reports.frames import final_values, in_order, of_models
+from reports.samples import PointsOf, no_points, samples_of, standing
 from reports.statistics import Estimate, Sample, estimate
 from reports.tails import Tail, tail_of
-
-Array = np.ndarray
-# The scores of a model by point, by metric; empty where there are none.
-PointsOf = Callable[[str], Mapping[str, Array]]
-
-BY_CONSTRUCTION, COLLAPSED, SINGULAR = "by construction", "collapsed", "rank-deficient"
 
 
 @dataclass(frozen=True)
@@ -97,7 +91,7 @@ def boards(
     datasets: Sequence[str] = (),
     metrics: Sequence[str] = (),
     *,
-    points_of: PointsOf = lambda cell_id: {},
+    points_of: PointsOf = no_points,
     objective: str | None = None,
 ) -> list[Board]:
     """One board per data set, with headline metrics only.
@@ -116,36 +110,11 @@ def boards(
         names = [name for name in in_order(here["metric"], metrics) if name in metrics or not metrics]
         better = {name: str(here.loc[here["metric"] == name, "better"].iloc[0]) for name in names}
         of_method = {method: here[here["method"] == method] for method in in_order(here["method"], methods)}
-        samples = {method: _samples(rows, names, points_of) for method, rows in of_method.items()}
+        samples = {method: samples_of(rows, names, points_of) for method, rows in of_method.items()}
         rows = [_row(rows, method, names, samples[method]) for method, rows in of_method.items()]
         ranked = _with_best(rows, samples, better, decoder_metrics)
         found.append(Board(dataset, tuple(names), better, ranked, objective))
     return found
-
-
-def _samples(rows: pd.DataFrame, metrics: Sequence[str], points_of: PointsOf) -> dict[str, Sample]:
-    """For each metric the values of those models that have one that counts, or of all where none does."""
-    by_cell = {str(cell): points_of(str(cell)) for cell in of_models(rows)["cell_id"].unique()}
-    found = {}
-    for name in metrics:
-        here = rows[(rows["metric"] == name) & rows["value"].notna() & ~is_over_seeds(rows)].sort_values("seed")
-        counted = here[here["status"] != COLLAPSED]
-        here = counted if len(counted) else here
-        if len(here):
-            points = [by_cell[str(cell)].get(name) for cell in here["cell_id"]]
-            found[name] = Sample(
-                here["value"].to_numpy(dtype=np.float64), tuple(here["seed"].fillna(0)), _table(points),
-                str(here["split"].iloc[0]),
-            )  # fmt: skip
-    return found
-
-
-def _table(points: Sequence[Array | None]) -> Array | None:
-    """Scores by seed and point, if all of the models have them for the same points."""
-    known = [values for values in points if values is not None]
-    if len(known) < len(points) or len({len(values) for values in known}) != 1:
-        return None
-    return np.stack(known)
 
 
 def _row(rows: pd.DataFrame, method: str, metrics: Sequence[str], samples: Mapping[str, Sample]) -> Row:
@@ -171,30 +140,11 @@ def _mean(values: pd.Series) -> float | None:
 
 
 def _entry(rows: pd.DataFrame, name: str, sample: Sample | None) -> Entry:
-    here = rows[rows["metric"] == name]
-    valued = here[here["value"].notna()]
-    if not len(valued):
-        statuses = here["status"].dropna().unique().tolist()
-        reasons = here["reason"].dropna().unique().tolist()
-        return Entry(None, ", ".join(map(str, statuses)) if statuses else "–", "; ".join(map(str, reasons)))
-    status, reason = _standing(rows, name, valued)
-    if sample is None:
-        return Entry(_with_own_interval(rows, name), status, reason)
-    return Entry(estimate(sample), status, reason, tail=tail_of(sample))
-
-
-def _standing(rows: pd.DataFrame, name: str, valued: pd.DataFrame) -> tuple[str, str]:
-    """Whether a score is ranked, and if not, why."""
-    for status in (COLLAPSED, BY_CONSTRUCTION):
-        such = valued[valued["status"] == status]
-        if len(such):
-            some = f"{len(such)} of {len(valued)} " if len(such) < len(valued) else ""
-            return some + status, str(such["reason"].iloc[0])
-    singular = rows.loc[rows["metric"] == f"{name}_rank_deficient", "value"].dropna()
-    if (singular > 0).any():
-        # Such a mean holds points with the largest number that precision can tell, in place of infinity.
-        return SINGULAR, "the decoder ignores a latent direction at some points"
-    return "ok", ""
+    status, reason = standing(rows, name)
+    if sample is not None:
+        return Entry(estimate(sample), status, reason, tail=tail_of(sample))
+    valued = rows[(rows["metric"] == name) & rows["value"].notna()]
+    return Entry(_with_own_interval(rows, name) if len(valued) else None, status, reason)
 
 
 def _with_own_interval(rows: pd.DataFrame, name: str) -> Estimate:

@@ -12,8 +12,9 @@ import pandas as pd
 from reports.frames import in_order, of_models
 from reports.kernels import LEGEND as KERNEL_LEGEND
 from reports.kernels import kernel_tables
-from reports.leaderboard import BY_CONSTRUCTION, COLLAPSED, Board, Entry, short
+from reports.leaderboard import Board, Entry, short
 from reports.notes import notes
+from reports.samples import BY_CONSTRUCTION, COLLAPSED
 from reports.stability import LEGEND as STABILITY_LEGEND
 from reports.stability import stability_tables
 

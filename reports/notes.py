@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reports.leaderboard import BY_CONSTRUCTION, COLLAPSED, Board, Entry, Row, short
+from reports.leaderboard import Board, Entry, Row, short
+from reports.samples import BY_CONSTRUCTION, COLLAPSED
 from reports.statistics import LEAST_SEEDS
 
 

@@ -163,6 +163,43 @@ def _p_value(difference: _Difference, common: float, freedom: float) -> float:
     return float(2 * stats.t.sf(abs(difference.mean) / np.sqrt(variance), total))
 
 
+@dataclass(frozen=True)
+class Change:
+    """How much greater the mean of one sample is than that of another.
+
+    Attributes:
+        difference: of the means. low, high: its 95 % interval, or None where nothing tells how far chance goes.
+        p: two-sided, of there being no difference; None where there is no interval.
+    """
+
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+
+
+def change(before: Sample, after: Sample) -> Change:
+    """The difference of two runs of one method, paired by test point, and by seed where they have the same.
+
+    Other seeds are paired in their order: as none of them has to do with another, any order is as good.
+    """
+    if before.seeds != after.seeds:
+        n = min(len(before.seeds), len(after.seeds))
+        before, after = _first(before, n), _first(after, n)
+    table = _differences(after, before)
+    difference = float(after.values.mean() - before.values.mean())
+    p = p_values({"before": before, "after": after}).get(frozenset(("before", "after")))
+    if p is None or table is None:
+        return Change(difference, None, None, None)
+    low, high = _interval(table) or (difference, difference)
+    return Change(difference, low, high, p)
+
+
+def _first(sample: Sample, n: int) -> Sample:
+    points = None if sample.points is None else sample.points[:n]
+    return Sample(sample.values[:n], tuple(range(n)), points, sample.split)
+
+
 def holm(p_values: Array) -> Array:
     """Adjusted p-values (m,), which hold the error of all m comparisons together (Holm 1979)."""
     order = np.argsort(p_values, kind="stable")

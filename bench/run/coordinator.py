@@ -21,6 +21,7 @@ from bench.run.executor import LocalExecutor
 from bench.run.failures import LOGS, failure_record, is_failed, refused_record, with_traceback_file
 from bench.run.process import Finished
 from bench.run.staff import Staff
+from bench.suite import registry
 from bench.suite.config import Suite
 from bench.suite.data import load_dataset
 from bench.track.progress import Display
@@ -118,6 +119,7 @@ class Coordinator:
             "command": command_line(), "suite": self.suite.name, "config": self.suite.text,
             "objective": self.suite.tune.objective if self.suite.tune else None,
             "metrics": list(self.suite.metrics), "methods": [m.name for m in self.suite.methods],
+            "metric_versions": {name: _version(name, self.suite.root) for name in self.suite.metrics},
             "min_explained_variance": self.suite.min_explained_variance,
             "report_seeds": list(self.suite.report_seeds), "tune_seeds": list(self.suite.tune_seeds),
             "data": {spec.name: spec.content for spec in self.specs.values()},
@@ -221,3 +223,8 @@ class Coordinator:
         """Whether a record is of a pair of this run, on the same data."""
         spec = self.specs.get(record.cell.dataset.name)
         return spec is not None and record.cell.dataset == spec and record.cell.method in self.chosen
+
+
+def _version(metric: str, root: Path) -> int:
+    """A metric's version; a third party's may have none."""
+    return int(getattr(registry.load("metric", metric, root), "version", 1))

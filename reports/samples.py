@@ -1,0 +1,67 @@
+"""From rows of the results frame to the samples that means and comparisons are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from reports.frames import is_over_seeds, of_models
+from reports.statistics import Sample
+
+Array = np.ndarray
+# The scores of a model by point, by metric, from its cell id; empty where there are none.
+PointsOf = Callable[[str], Mapping[str, Array]]
+
+BY_CONSTRUCTION, COLLAPSED, SINGULAR = "by construction", "collapsed", "rank-deficient"
+
+
+def no_points(cell_id: str) -> Mapping[str, Array]:
+    """The scores by point of a frame alone, which has none."""
+    return {}
+
+
+def samples_of(rows: pd.DataFrame, metrics: Sequence[str], points_of: PointsOf) -> dict[str, Sample]:
+    """For each metric the values of one method on one data set: of the models whose values count, or of all."""
+    by_cell = {str(cell): points_of(str(cell)) for cell in of_models(rows)["cell_id"].dropna().unique()}
+    found = {}
+    for name in metrics:
+        here = rows[(rows["metric"] == name) & rows["value"].notna() & ~is_over_seeds(rows)].sort_values("seed")
+        counted = here[here["status"] != COLLAPSED]
+        here = counted if len(counted) else here
+        if len(here):
+            points = [by_cell.get(str(cell), {}).get(name) for cell in here["cell_id"]]
+            # A frame of another program may name no seeds.
+            seeds = here["seed"].tolist() if here["seed"].notna().all() else range(len(here))
+            found[name] = Sample(
+                here["value"].to_numpy(dtype=np.float64), tuple(seeds), _table(points), str(here["split"].iloc[0])
+            )
+    return found
+
+
+def standing(rows: pd.DataFrame, name: str) -> tuple[str, str]:
+    """Whether the score of one method on one data set counts ('ok'), or what it is else; and why."""
+    here = rows[rows["metric"] == name]
+    valued = here[here["value"].notna()]
+    if not len(valued):
+        statuses, reasons = (here[column].dropna().unique().tolist() for column in ("status", "reason"))
+        return ", ".join(map(str, statuses)) or "–", "; ".join(map(str, reasons))
+    for status in (COLLAPSED, BY_CONSTRUCTION):
+        such = valued[valued["status"] == status]
+        if len(such):
+            some = f"{len(such)} of {len(valued)} " if len(such) < len(valued) else ""
+            return some + status, str(such["reason"].iloc[0])
+    singular = rows.loc[rows["metric"] == f"{name}_rank_deficient", "value"].dropna()
+    if (singular > 0).any():
+        # Such a mean holds points with the largest number that precision can tell, in place of infinity.
+        return SINGULAR, "the decoder ignores a latent direction at some points"
+    return "ok", ""
+
+
+def _table(points: Sequence[Array | None]) -> Array | None:
+    """Scores by seed and point, if all of the models have them for the same points."""
+    known = [values for values in points if values is not None]
+    if len(known) < len(points) or len({len(values) for values in known}) != 1:
+        return None
+    return np.stack(known)
