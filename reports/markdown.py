@@ -77,11 +77,11 @@ _LEGEND = (
     "told from it (`=`), compared by test point and seed, at 5 % for all pairs of methods together (Holm). Scores of "
     "the decoder are ranked among native and among attached decoders separately: an attached decoder was fitted to "
     "the finished embedding, so that its scores say how well the layout *can* be decoded. Shown and never ranked: "
-    "`collapsed`, geometry of a decoder that lost the data; `by construction`, what follows from the form of the "
-    "method and not from what it learned. `median`: the mean beside it is carried by few points or by one seed. "
-    "`(tuned)`: the metric that hyperparameters were chosen by, on other seeds and rows. `n/a`: the method or the "
-    "data cannot have that score. `(train)`: the method cannot encode new points and is scored on its training "
-    "embedding."
+    "`collapsed`, geometry of a decoder that explains too little variance (`[report] min_explained_variance`); "
+    "`by construction`, what follows from the form of the method and not from what it learned. `median`: the mean "
+    "beside it is carried by few points or by one seed. `(tuned)`: the metric that hyperparameters were chosen by, on "
+    "other seeds and rows. `n/a`: the method or the data cannot have that score. `(train)`: the method cannot encode "
+    "new points and is scored on its training embedding."
 )
 
 

@@ -1,0 +1,76 @@
+"""How often the report's intervals hold the truth, and how often a tie is called a win: `python FILE [REPETITIONS]`."""
+
+from __future__ import annotations
+
+import sys
+from itertools import product
+
+import numpy as np
+
+from metrics.influence import of_ratio
+from reports.statistics import Sample, estimate, holm, p_values
+
+SEEDS, POINTS, METHODS = (3, 5, 10, 30), (100, 1_000), 7
+
+
+def say(line):
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def table(rng, n_seeds, n_points, of_seeds):
+    """Scores by seed and point with a long tail over points; their true mean is 1."""
+    difficulty = np.exp(0.5 * rng.normal(size=(1, n_points))) - np.exp(0.125)
+    return 1 + of_seeds * rng.normal(size=(n_seeds, 1)) + difficulty + 0.5 * rng.normal(size=(n_seeds, n_points))
+
+
+def mean_over_points(rng, n_seeds, n_points, of_seeds):
+    return table(rng, n_seeds, n_points, of_seeds)
+
+
+def ratio(rng, n_seeds, n_points, of_seeds):
+    """A ratio of two means whose true value is 1 / 2."""
+    numerator = table(rng, n_seeds, n_points, of_seeds)
+    denominator = 2 + 0.5 * rng.normal(size=n_points)
+    return np.stack([of_ratio(row, denominator) for row in numerator])
+
+
+def sample(points):
+    return Sample(points.mean(axis=1), tuple(range(len(points))), points)
+
+
+def coverage(draw, truth, repetitions):
+    rng = np.random.default_rng(0)
+    for n_points, of_seeds in product(POINTS, (0.02, 0.2)):
+        shares = []
+        for n_seeds in SEEDS:
+            held = 0
+            for _ in range(repetitions):
+                found = estimate(sample(draw(rng, n_seeds, n_points, of_seeds)))
+                # Below five seeds the interval is over points alone, and claims no more.
+                held += found.low <= truth <= found.high
+            shares.append(f"{held / repetitions:.3f}")
+        say(f"| {draw.__name__} | {n_points} | {of_seeds} | {' | '.join(shares)} |")
+
+
+def ties(repetitions):
+    rng = np.random.default_rng(1)
+    for n_points, of_seeds in product(POINTS, (0.0, 0.02, 0.2)):
+        shares = []
+        for n_seeds in SEEDS:
+            won = 0
+            for _ in range(repetitions):
+                shared = rng.normal(size=(1, n_points))
+                methods = {str(m): sample(shared + table(rng, n_seeds, n_points, of_seeds)) for m in range(METHODS)}
+                won += bool(holm(np.array(list(p_values(methods).values()))).min() < 0.05)
+            shares.append(f"{won / repetitions:.3f}")
+        say(f"| tie of {METHODS} methods called a win | {n_points} | {of_seeds} | {' | '.join(shares)} |")
+
+
+if __name__ == "__main__":
+    times = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
+    say(f"| what | test points | deviation over seeds | {' | '.join(f'{n} seeds' for n in SEEDS)} |")
+    say("|---|---|---|" + "---|" * len(SEEDS))
+    coverage(mean_over_points, 1.0, times)
+    coverage(ratio, 0.5, times)
+    ties(times // 5)
