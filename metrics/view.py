@@ -202,9 +202,15 @@ class View:
 
     @cached_property
     def squared_deviations(self) -> Array:
-        """Of the scored rows from the training mean, which a decoder that ignores its code gives back."""
-        deviations: Array = (self.X - self.data.X[self.data.train].mean(axis=0, dtype=np.float64)) ** 2
-        return deviations
+        """From the training mean, all that a decoder without a code can give; by scored point (n,), feature mean."""
+        mean = self.data.X[self.data.train].mean(axis=0, dtype=np.float64)
+        return np.concatenate([np.square(part - mean).mean(axis=1) for part in _chunks(self.X)])
+
+    @cached_property
+    def squared_errors(self) -> Array:
+        """Of decode(encode(x)); by scored point (n,), feature mean."""
+        pairs = zip(_chunks(self.X), _chunks(self.X_hat), strict=True)
+        return np.concatenate([np.square(x.astype(np.float64) - decoded).mean(axis=1) for x, decoded in pairs])
 
     @cached_property
     def affine(self) -> bool:
@@ -286,3 +292,8 @@ class View:
         from metrics.neighbors import neighbourhood_counts
 
         return cache(lambda k: neighbourhood_counts(self.X, self.Z, k))
+
+
+def _chunks(rows: Array) -> list[Array]:
+    """Rows in parts that take little memory in double precision."""
+    return np.array_split(rows, max(1, rows.size // 4_000_000))

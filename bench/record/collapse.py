@@ -23,9 +23,8 @@ def with_collapsed(records: Sequence[Record], least: float) -> list[Record]:
         least: explained variance below which a model is collapsed, [0, 1].
     """
     reasons = {record.cell.id: _too_little(record.explained_variance, least) for record in records}
-    lost = {cell: reason for cell, reason in reasons.items() if reason is not None}
     return [
-        _judged_group(record, record.cell, lost) if isinstance(record.cell, Group) else _judged(record, least)
+        _judged_group(record, record.cell, reasons) if isinstance(record.cell, Group) else _judged(record, least)
         for record in records
     ]
 
@@ -43,13 +42,14 @@ def _judged(record: Record, least: float) -> Record:
     return replace(record, scores=tuple(_marked(record.scores, reasons)))
 
 
-def _judged_group(record: Record, group: Group, lost: Mapping[str, str]) -> Record:
-    why = [lost[cell.id] for cell in group.cells if cell.id in lost]
-    if not why:
-        return record
-    said = f"{len(why)} of {group.n_seeds} models: {why[0]}"
-    reasons = {name: said if is_of_geometry(name) else None for name in record.requested}
-    return replace(record, scores=tuple(_marked(record.scores, reasons)))
+def _judged_group(record: Record, group: Group, reasons: Mapping[str, str | None]) -> Record:
+    """By its models' records, and by its own, which has the least that any of them explains."""
+    lost = [why for cell in group.cells if (why := reasons.get(cell.id)) is not None]
+    said = f"{len(lost)} of {group.n_seeds} models: {lost[0]}" if lost else None
+    if said is None and reasons[group.id] is not None:
+        said = f"at least one model: {reasons[group.id]}"
+    wanted = {name: said if is_of_geometry(name) else None for name in record.requested}
+    return replace(record, scores=tuple(_marked(record.scores, wanted)))
 
 
 def _reason(record: Record, name: str, least: float) -> str | None:

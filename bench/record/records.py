@@ -34,8 +34,8 @@ class Score:
 class Record:
     """What became of one cell, or of one group: its status, its scores, what it cost, and on what.
 
-    `explained_variance` is that of the scored split, whether it was asked for or not, where the method decodes: it says
-    if the geometry of its decoder means anything.
+    `explained_variance` is that of the scored split (the least of a group's models), where the geometry of the decoder
+    was asked for: it says if that means anything.
     """
 
     suite: str

@@ -66,7 +66,8 @@ def _cell_records(prepared: Prepared, fits: Sequence[Fit], data: Data) -> list[R
         explained = None
         if fit.fitted is not None and fit.status == "ok":
             view = fit.fitted.view(data, partial(attached.get, position))
-            scores, explained = score([view], prepared.metrics), explained_variance(view)
+            scores = score([view], prepared.metrics)
+            explained = explained_variance(view, prepared.metrics)
             if cell.phase == "final":
                 saving.save_points(cell, by_point(view, prepared.metrics, scores), Path(job.setting.out))
         elapsed = time.perf_counter() - began - (attached.seconds - before)
@@ -83,13 +84,17 @@ def _group_record(prepared: Prepared, group: Group, data: Data) -> Record:
     began = time.perf_counter()
     broken = next((fit for fit in fits if fit.status != "ok"), None)
     scores: list[Score] = []
+    explained: list[float] = []
     if broken is None:
         views = [fit.fitted.view(data, partial(attached.get, at)) for at, fit in enumerate(fits) if fit.fitted]
         scores = score(views, prepared.metrics)
+        known = [explained_variance(view, prepared.metrics) for view in views]
+        explained = [value for value in known if value is not None]
         saving.save_group_pictures(prepared.job, group, views)
     fitting = {name: sum(getattr(fit, name) for fit in fits) for name in ("fit_seconds", "decoder_seconds")}
     together = replace(broken or fits[0], method=None, **fitting)
-    return _record(prepared, group, together, scores, time.perf_counter() - began)
+    record = _record(prepared, group, together, scores, time.perf_counter() - began)
+    return replace(record, explained_variance=min(explained, default=None))
 
 
 def _one_of_many(prepared: Prepared, cell: Cell, data: Data) -> list[Fit]:

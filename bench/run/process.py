@@ -178,13 +178,17 @@ def open_nursery(threads: int) -> None:
 def _environment(threads: int) -> Iterator[None]:
     """What a process that starts meanwhile takes over; libraries read their number of threads once, at import."""
     limits = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    before = dict(os.environ)
-    os.environ.update({**dict.fromkeys(limits, str(threads)), "PYTHONPATH": _import_path(), "PYTHONHASHSEED": "0"})
+    wanted = {**dict.fromkeys(limits, str(threads)), "PYTHONPATH": _import_path(), "PYTHONHASHSEED": "0"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _import_path() -> str:

@@ -60,8 +60,13 @@ def _score_one(views: Sequence[View], name: str, metric: Any) -> list[Score]:
     ]
 
 
-def explained_variance(view: View) -> float | None:
-    """`explained_variance` of a model, or None where it has no decoder or that one fails."""
+def explained_variance(view: View, metrics: Sequence[tuple[str, Any]]) -> float | None:
+    """`explained_variance` of a model some metric of which is of its decoder's geometry, else None.
+
+    None too where the model has no decoder, or one that fails.
+    """
+    if not any("decoder" in metric.needs for _, metric in metrics):
+        return None
     (row,) = _score_one([view], decoding.explained_variance.name, decoding.explained_variance)
     return row.value
 

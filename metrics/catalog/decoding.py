@@ -13,22 +13,18 @@ Array = np.ndarray
 
 
 def _reconstruction_mse(view: View) -> float:
-    return float(np.mean(_squared_errors(view)))
-
-
-def _squared_errors(view: View) -> Array:
-    return (view.X.astype(np.float64) - view.X_hat) ** 2
+    return float(np.mean((view.X.astype(np.float64) - view.X_hat) ** 2))
 
 
 def _explained_variance(view: View) -> float:
-    spread = float(np.mean(view.squared_deviations))
+    spread = float(view.squared_deviations.mean())
     if spread == 0:
         raise NotApplicableError("the scored rows are all the training mean: there is nothing to explain")
-    return 1 - _reconstruction_mse(view) / spread
+    return 1 - float(view.squared_errors.mean()) / spread
 
 
 def _explained_by_point(view: View) -> Array:
-    return 1 - of_ratio(_squared_errors(view).mean(axis=1), view.squared_deviations.mean(axis=1))
+    return 1 - of_ratio(view.squared_errors, view.squared_deviations)
 
 
 def _uncertainty_ratio(view: View) -> Scores:
@@ -43,7 +39,7 @@ def _uncertainty_ratio(view: View) -> Scores:
 reconstruction_mse = Metric(
     "reconstruction_mse", _reconstruction_mse, "lower", frozenset({"reconstruction"}),
     about="mean squared error per feature of decode(encode(x)), in squared data units",
-    by_point=lambda view: _squared_errors(view).mean(axis=1),
+    by_point=lambda view: view.squared_errors,
 )  # fmt: skip
 explained_variance = Metric(
     "explained_variance", _explained_variance, "higher", frozenset({"reconstruction"}),

@@ -28,7 +28,7 @@ def _relaxed_distortion(view: View) -> Scores:
 
 
 def _distortion_by_point(view: View) -> Array:
-    """tr G^2 and tr G at each point, and what each point moves d E[tr G^2] / (E tr G)^2 by."""
+    """The score with each point's influence on d E[tr G^2] / (E tr G)^2."""
     G = view.metric_tensor
     square = G.square().sum((-1, -2)).cpu().numpy()
     trace = G.diagonal(dim1=-2, dim2=-1).sum(-1).cpu().numpy()
@@ -62,8 +62,8 @@ def _conditions(G: Tensor) -> dict[str, float]:
 
 
 def _mcn_attached(view: View) -> Scores:
-    residual = np.mean((view.X - view.attached_X_hat) ** 2)
-    explained = 1 - float(residual / view.squared_deviations.mean())
+    residual, spread = float(np.mean((view.X - view.attached_X_hat) ** 2)), float(view.squared_deviations.mean())
+    explained = 1 - residual / spread if spread > 0 else np.nan
     return {**_conditions(view.attached_metric_tensor), "_explained_variance": explained}
 
 

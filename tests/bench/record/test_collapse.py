@@ -61,3 +61,6 @@ def test_a_score_over_seeds_is_collapsed_where_one_of_its_models_is():
     assert statuses(found) == {"geodesic_cv": "collapsed"}
     assert found.scores[0].reason == "1 of 2 models: explained variance 0.2, below 0.5"
     assert with_collapsed([models[0], group], 0.5)[-1] == group
+    # Without a geometry score of single models, their records do not say; the group's own has the least of them.
+    alone = record(Group.of([cell(0), cell(1)]), 0.2, geodesic_cv=0.1)
+    assert statuses(with_collapsed([alone], 0.5)[0]) == {"geodesic_cv": "collapsed"}

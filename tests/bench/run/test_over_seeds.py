@@ -166,7 +166,7 @@ def test_seeds_that_failed_are_left_out_and_counted(bench, foreign, tmp_path):
     rows = over_seeds(frame_of(tmp_path / "out"))
     # The two that are left have a decoder that was never trained, and say so.
     assert (rows["n_seeds"] == 2).all() and (rows["status"] == "collapsed").all() and rows["value"].notna().all()
-    assert rows["reason"].str.startswith("2 of 2 models: explained variance").all()
+    assert rows["reason"].str.startswith("at least one model: explained variance").all()
     foreign("Plain")
     assert bench("run", "--out", "out", "--retry", "failed").returncode == 0
     assert (over_seeds(frame_of(tmp_path / "out"))["n_seeds"] == 3).all()

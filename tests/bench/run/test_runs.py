@@ -128,7 +128,7 @@ def test_a_run_killed_at_random_moments_resumes_to_the_same_table(bench, write_s
         # Each run has a file of its own, once its imports are done, which take as long as the machine lets them.
         while process.poll() is None and set(ledger.glob("*.jsonl")) == begun:
             time.sleep(0.05)
-        time.sleep(moments.uniform(0, 8))
+        time.sleep(moments.uniform(0, 5))
         if process.poll() is None:
             process.kill()
             kills += 1

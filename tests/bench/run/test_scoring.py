@@ -152,5 +152,7 @@ def test_explained_variance_is_that_of_the_principal_components(data):
     linear = PCA().fit(data.X[data.train])
     seen = observe(linear, data, "train").view(data)
     share = SklearnPCA(2).fit(data.X[data.train]).explained_variance_ratio_.sum()
-    assert explained_variance(seen) == pytest.approx(share, rel=1e-5)
-    assert explained_variance(observe(Named(), data, "test").view(data)) is None
+    geometry = [("mcn", mcn)]
+    assert explained_variance(seen, geometry) == pytest.approx(share, rel=1e-5)
+    assert explained_variance(seen, [("stress", stress)]) is None
+    assert explained_variance(observe(Named(), data, "test").view(data), geometry) is None
