@@ -39,7 +39,8 @@ def compare(before: Path, after: Path, metrics: Sequence[str], worse_by: float) 
     for name in metrics:
         if name not in known:
             raise BadInputError(f"--metric {name!r} is in neither {before} nor {after}; {nearest(name, known)}")
-    found = versus(first, second, metrics or {*first_asked, *second_asked}, EQUIVALENCE)
+    asked = {*first_asked, *second_asked} if first_asked and second_asked else set()
+    found = versus(first, second, metrics or asked, EQUIVALENCE)
     return found, _code(found, worse_by)
 
 
@@ -86,6 +87,8 @@ def _results(place: Path) -> tuple[Results, Sequence[str]]:
 
 def printed(found: Sequence[Comparison]) -> list[str]:
     """Lines of text: what is worse first, then better, then the others with their counts."""
+    if not found:
+        return ["nothing to compare: neither has a reported score"]
     lines = []
     for verdict in ("worse", "better", "not separable", "equal", "not comparable"):
         these = [comparison for comparison in found if comparison.verdict == verdict]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 # Nullable types, so that a missing value is missing and not NaN, and a seed stays an integer.
@@ -64,9 +65,14 @@ def read_frame(path: Path) -> pd.DataFrame:
         if name not in frame.columns:
             frame[name] = assumed.get(name, pd.NA)
     try:
-        return frame[list(COLUMNS)].astype(COLUMNS)
+        known = frame[list(COLUMNS)].astype(COLUMNS)
     except (TypeError, ValueError) as error:
         raise FrameError(f"{path}: {error}") from error
+    for name in needed[:3]:
+        if known[name].isna().any():
+            raise FrameError(f"{path}: column {name!r} has rows without a value; give each row one")
+    # As in frames of our own, what is not finite is no value.
+    return known.assign(value=known["value"].where(np.isfinite(known["value"].astype(float)), pd.NA))
 
 
 def final_values(frame: pd.DataFrame) -> pd.DataFrame:

@@ -21,19 +21,19 @@ class Entry:
     Attributes:
         status: 'ok'; or why there is no value; or why the value takes part in no ranking. `reason` says more.
         best: it is the best of its ranking, or cannot be told from the best.
-        tied: as many are best as cannot be told apart; 0 where it is not among them.
+        tied: the methods that are best, as they cannot be told apart; empty where this one is not among them.
         tail: one point or one seed carries the mean, with the median that is not carried so.
     """
 
     estimate: Estimate | None
     status: str
     reason: str = ""
-    tied: int = 0
+    tied: tuple[str, ...] = ()
     tail: Tail | None = None
 
     @property
     def best(self) -> bool:
-        return self.tied > 0
+        return bool(self.tied)
 
     @property
     def ranked(self) -> bool:
@@ -42,7 +42,7 @@ class Entry:
     @property
     def mark(self) -> str:
         """'*' for the best, '=' for those that cannot be told from each other, else ''."""
-        return "" if not self.best else "*" if self.tied == 1 else "="
+        return "" if not self.best else "*" if len(self.tied) == 1 else "="
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _with_best(
 
     def marked(row: Row, name: str, entry: Entry) -> Entry:
         group = best.get(_ranking(row, name, decoder_metrics), frozenset())
-        return replace(entry, tied=len(group)) if row.method in group else entry
+        return replace(entry, tied=tuple(sorted(group))) if row.method in group else entry
 
     return tuple(
         replace(row, entries={name: marked(row, name, entry) for name, entry in row.entries.items()}) for row in rows

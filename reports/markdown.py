@@ -127,7 +127,7 @@ def _score(entry: Entry) -> str:
         return f"~~{text}~~ {entry.status}"
     if not entry.ranked:
         return f"{text} ({entry.status})"
-    return f"**{text}{' =' if entry.tied > 1 else ''}**" if entry.best else text
+    return f"**{text}{' =' if entry.mark == '=' else ''}**" if entry.best else text
 
 
 def _seconds(value: float | None) -> str:

@@ -36,15 +36,12 @@ def _tails(board: Board) -> Iterator[str]:
 def _ties(board: Board) -> Iterator[str]:
     """For each ranking who cannot be told apart."""
     for name in board.metrics:
-        groups: dict[tuple[str, int], list[str]] = {}
         ranked = [row for row in board.rows if row.entries[name].ranked]
-        for row in ranked:
-            if row.entries[name].tied > 1:
-                groups.setdefault((row.decoder, row.entries[name].tied), []).append(row.method)
-        tied = [method for methods in groups.values() for method in methods]
-        if tied:
-            everybody = " (all that are ranked)" if len(tied) == len(ranked) else ""
-            yield f"{name}: {' = '.join(tied)} cannot be told apart{everybody}."
+        for group in dict.fromkeys(row.entries[name].tied for row in ranked):
+            if len(group) > 1:
+                everybody = " (all that are ranked)" if len(group) == len(ranked) else ""
+                shown = " = ".join(row.method for row in ranked if row.method in group)
+                yield f"{name}: {shown} cannot be told apart{everybody}."
 
 
 def _sizes(board: Board) -> Iterator[str]:

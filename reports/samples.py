@@ -32,8 +32,9 @@ def samples_of(rows: pd.DataFrame, metrics: Sequence[str], points_of: PointsOf) 
         here = counted if len(counted) else here
         if len(here):
             points = [by_cell.get(str(cell), {}).get(name) for cell in here["cell_id"]]
-            # A frame of another program may name no seeds.
-            seeds = here["seed"].tolist() if here["seed"].notna().all() else range(len(here))
+            # A frame of another program may name no seeds, or one seed for all.
+            named = here["seed"].notna().all() and here["seed"].is_unique
+            seeds = here["seed"].tolist() if named else range(len(here))
             found[name] = Sample(
                 here["value"].to_numpy(dtype=np.float64), tuple(seeds), _table(points), str(here["split"].iloc[0])
             )
@@ -46,7 +47,7 @@ def standing(rows: pd.DataFrame, name: str) -> tuple[str, str]:
     valued = here[here["value"].notna()]
     if not len(valued):
         statuses, reasons = (here[column].dropna().unique().tolist() for column in ("status", "reason"))
-        return ", ".join(map(str, statuses)) or "–", "; ".join(map(str, reasons))
+        return ", ".join(str(status) for status in statuses if status != "ok") or "–", "; ".join(map(str, reasons))
     for status in (COLLAPSED, BY_CONSTRUCTION):
         such = valued[valued["status"] == status]
         if len(such):

@@ -11,7 +11,7 @@ Source: Owen 2007, The pigeonhole bootstrap, Ann. Appl. Stat. 1; Efron and Tibsh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -24,7 +24,8 @@ Array = np.ndarray
 # Fewer say too little about other seeds for an interval to be called one over seeds.
 LEAST_SEEDS = 5
 RESAMPLES = 1_000
-# Above so many points a mean over them is normal enough to do without resampling.
+# Above so many points a mean over them is normal enough to do without resampling; of two to four seeds too few
+# different samples can be drawn for it.
 _RESAMPLED_UP_TO = 5_000
 
 
@@ -104,9 +105,9 @@ def p_values(samples: Mapping[str, Sample]) -> dict[frozenset[str], float]:
         if _can_be_compared(samples[a], samples[b])
     }
     spreads = [d.of_seeds for d in found.values() if d.n_seeds > 1 and not d.fixed]
-    seeds = max((d.n_seeds for d in found.values()), default=1)
-    if not spreads or seeds < 2:
+    if len(spreads) < 2:
         return {pair: _p_value(difference, 0.0, 1.0) for pair, difference in found.items()}
+    seeds = max(d.n_seeds for d in found.values())
     # The median of a mean square lies below its mean.
     common = float(np.median(spreads)) * (seeds - 1) / float(stats.chi2.median(seeds - 1))
     freedom = float((len(samples) - 1) * (seeds - 1))
@@ -165,13 +166,16 @@ def _p_value(difference: _Difference, common: float, freedom: float) -> float:
 
 @dataclass(frozen=True)
 class Change:
-    """How much greater the mean of one sample is than that of another.
+    """How the mean went from one sample to another.
 
     Attributes:
-        difference: of the means. low, high: its 95 % interval, or None where nothing tells how far chance goes.
+        before, after: the means of what is paired. difference: after - before.
+        low, high: its 95 % interval, or None where nothing tells how far chance goes.
         p: two-sided, of there being no difference; None where there is no interval.
     """
 
+    before: float
+    after: float
     difference: float
     low: float | None
     high: float | None
@@ -183,21 +187,26 @@ def change(before: Sample, after: Sample) -> Change:
 
     Other seeds are paired in their order: as none of them has to do with another, any order is as good.
     """
-    if before.seeds != after.seeds:
-        n = min(len(before.seeds), len(after.seeds))
-        before, after = _first(before, n), _first(after, n)
+    common = [seed for seed in before.seeds if seed in after.seeds]
+    if common:
+        before, after = (_rows(sample, [sample.seeds.index(s) for s in common]) for sample in (before, after))
+    else:
+        n = range(min(len(before.values), len(after.values)))
+        before, after = _rows(before, n), _rows(after, n)
     table = _differences(after, before)
-    difference = float(after.values.mean() - before.values.mean())
+    means = float(before.values.mean()), float(after.values.mean())
+    difference = means[1] - means[0]
     p = p_values({"before": before, "after": after}).get(frozenset(("before", "after")))
     if p is None or table is None:
-        return Change(difference, None, None, None)
+        return Change(*means, difference, None, None, None)
     low, high = _interval(table) or (difference, difference)
-    return Change(difference, low, high, p)
+    return Change(*means, difference, low, high, p)
 
 
-def _first(sample: Sample, n: int) -> Sample:
-    points = None if sample.points is None else sample.points[:n]
-    return Sample(sample.values[:n], tuple(range(n)), points, sample.split)
+def _rows(sample: Sample, rows: Sequence[int]) -> Sample:
+    """These rows of a sample, numbered anew."""
+    points = None if sample.points is None else sample.points[list(rows)]
+    return Sample(sample.values[list(rows)], tuple(range(len(rows))), points, sample.split)
 
 
 def holm(p_values: Array) -> Array:
@@ -271,12 +280,15 @@ def _interval(table: Array) -> tuple[float, float] | None:
     if variance <= (1e-12 * np.abs(table).max(initial=0)) ** 2:
         return None
     mean, error = float(table.mean()), float(np.sqrt(variance))
-    if table.shape[1] > _RESAMPLED_UP_TO:
+    S, n = table.shape
+    if 1 < S < LEAST_SEEDS or n > _RESAMPLED_UP_TO:
         reach = float(stats.t.ppf(0.975, freedom))
         return mean - reach * error, mean + reach * error
     deviations = _studentised(table - mean)
     low, high = mean - error * np.quantile(deviations, [0.975, 0.025])
-    # A mean lies between the smallest and the largest of what it is the mean of.
+    if n == 1:
+        return float(low), float(high)
+    # A mean over many points lies between the smallest and the largest of them.
     return float(max(low, table.min())), float(min(high, table.max()))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from reports.statistics import LEAST_SEEDS, Sample
 
 # A mean is carried by its tail where it is so many medians, or a seed so many median absolute deviations away.
-_MEDIANS, _DEVIATIONS = 3.0, 5.0
+_MEDIANS, _DEVIATIONS, _OF_THE_MEDIAN = 3.0, 5.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,14 @@ def tail_of(sample: Sample) -> Tail | None:
 
 def _lone_seed(values: np.ndarray) -> int | None:
     """The seed furthest from the others, if it is too far to be one of them."""
-    if values.size < 2:
+    if values.size < 3:
         return None
     distance = np.abs(values - np.median(values))
     furthest = int(distance.argmax())
     if values.size >= LEAST_SEEDS:
-        deviation = float(np.median(distance))
-        return furthest if 0 < _DEVIATIONS * deviation < distance[furthest] else None
+        deviation, median = float(np.median(distance)), abs(float(np.median(values)))
+        # Of few seeds one is often that far by the deviation alone; it must move the mean, too.
+        carried = abs(values.mean() - np.median(values)) > _OF_THE_MEDIAN * median
+        return furthest if carried and 0 < _DEVIATIONS * deviation < distance[furthest] else None
     others = float(np.median(np.delete(values, furthest)))
     return furthest if 0 < _MEDIANS * others < values[furthest] else None

@@ -99,6 +99,9 @@ def _compare(
     for side, of in zip(("before", "after"), rows, strict=True):
         if not (of["metric"] == metric).any():
             return replace(found, reason=f"not among the results {side}")
+    lost = [_failed(of, metric) for of in rows]
+    if samples[1] is not None and lost[1] > lost[0]:
+        return replace(found, verdict="worse", reason=f"{lost[1]} models without a value, {lost[0]} before")
     stand = [standing(of, metric) for of in rows]
     first, second = (status == "ok" for status, _ in stand)
     if first != second and not any(_is_harmless(status) for status, _ in stand):
@@ -112,7 +115,15 @@ def _compare(
     if samples[0].split != samples[1].split:
         return replace(found, reason=f"scored on the {samples[0].split} split before, {samples[1].split} after")
     moved = change(samples[0], samples[1])
-    return replace(found, difference=moved.difference, low=moved.low, high=moved.high, p=moved.p)
+    return replace(
+        found, before=moved.before, after=moved.after, difference=moved.difference, low=moved.low, high=moved.high,
+        p=moved.p,
+    )  # fmt: skip
+
+
+def _failed(rows: pd.DataFrame, metric: str) -> int:
+    here = rows[rows["metric"] == metric]
+    return int((here["value"].isna() & here["status"].isin(["failed", "timeout", "oom", "crashed", "diverged"])).sum())
 
 
 def _is_harmless(status: str) -> bool:
@@ -121,10 +132,12 @@ def _is_harmless(status: str) -> bool:
 
 
 def _judged(found: list[Comparison], equivalence: float) -> list[Comparison]:
-    tested = [at for at, comparison in enumerate(found) if comparison.difference is not None]
-    p_values = holm(np.array([1.0 if found[at].p is None else found[at].p for at in tested]))
-    for at, p in zip(tested, p_values, strict=True):
-        found[at] = replace(found[at], verdict=_verdict(found[at], float(p), equivalence))
+    tested = [at for at, comparison in enumerate(found) if comparison.p is not None]
+    adjusted = dict(zip(tested, holm(np.array([found[at].p for at in tested], dtype=np.float64)), strict=True))
+    for at, comparison in enumerate(found):
+        if comparison.difference is not None:
+            p = float(adjusted.get(at, 1.0))
+            found[at] = replace(comparison, verdict=_verdict(comparison, p, equivalence))
     return found
 
 

@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
 from pathlib import Path
 
 import psutil
@@ -77,6 +77,8 @@ class Process:
         self.process = context.Process(target=worker.main, args=arguments)
         self.process.start()
         self.pid = self.process.pid or 0
+        # At exit multiprocessing waits for its processes; this one would wait for us.
+        self._at_exit = util.Finalize(None, _end, args=(self.pid,), exitpriority=10)
         for theirs in (jobs, results, lifeline):
             theirs.close()
 
@@ -142,6 +144,7 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.join()
+        self._at_exit.cancel()
         for ours in (self.jobs, self.results, self.lifeline):
             ours.close()
         if self.log.exists() and self.log.stat().st_size == 0:
@@ -194,6 +197,11 @@ def _environment(threads: int) -> Iterator[None]:
 def _import_path() -> str:
     home = str(Path(__file__).resolve().parents[2])
     return os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
+
+
+def _end(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _resident(pid: int) -> int:

@@ -201,3 +201,32 @@ def test_the_tuned_column_and_the_cost_of_an_attached_decoder_are_named():
     (board,) = boards(results_frame(rows), set(), objective="mcn")
     text = leaderboard(board)
     assert "mcn ↓ (tuned)" in text and "| 3.00 | 20.00 | 2 |" in text
+
+
+def test_rankings_that_are_apart_are_not_said_to_be_tied_with_each_other():
+    rows = seeds("a", [1.0, 1.1, 0.9]) + seeds("b", [1.05, 0.95, 1.0])
+    rows += seeds("c", [3.0, 3.1, 2.9], decoder="attached") + seeds("d", [3.05, 2.95, 3.0], decoder="attached")
+    (board,) = boards(results_frame(rows), {"mcn"})
+    text = leaderboard(board)
+    assert "mcn: a = b cannot be told apart." in text and "mcn: c = d cannot be told apart." in text
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"), [("method", ["x", None], "column 'method' has rows without a value")]
+)
+def test_a_foreign_frame_with_holes_in_its_names_is_refused(tmp_path, column, values, said):
+    path = tmp_path / "foreign.parquet"
+    pd.DataFrame({"dataset": "d", "method": "x", "metric": "m", "value": [1.0, 2.0], column: values}).to_parquet(path)
+    with pytest.raises(FrameError, match=said):
+        read_frame(path)
+
+
+def test_a_foreign_frame_may_have_one_seed_for_all_and_values_that_are_none(tmp_path):
+    path = tmp_path / "foreign.parquet"
+    rng = np.random.default_rng(0)
+    rows = [{"dataset": "d", "method": m, "metric": "s", "value": rng.normal(), "seed": 0} for m in "xy" for _ in "123"]
+    pd.DataFrame([*rows, {**rows[0], "value": np.inf}]).to_parquet(path)
+    frame = read_frame(path)
+    assert frame["value"].isna().sum() == 1
+    (board,) = boards(frame, set())
+    assert {r.entries["s"].mark for r in board.rows} == {"="}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.statistics import Estimate, Sample, estimate, holm, p_values
+from reports.statistics import Estimate, Sample, change, estimate, holm, p_values
 from reports.tails import tail_of
 
 
@@ -133,3 +133,23 @@ def test_a_mean_that_one_seed_or_a_few_points_carry_is_found():
     many = Sample(np.array([1.0, 1.1, 0.9, 1.05, 0.95, 9.0]), tuple(range(6)))
     assert tail_of(many).carried_by == "seed 5"
     assert tail_of(Sample(np.array([0.967, 0.967, 0.967, 0.967, 0.963]), tuple(range(5)))) is None
+    assert tail_of(Sample(np.array([0.95, 0.9501, 0.9502, 0.9499, 0.952]), tuple(range(5)))) is None
+    assert tail_of(Sample(np.array([10.0, 1.0]), (0, 1))) is None
+
+
+def test_a_change_is_that_of_the_seeds_that_both_have():
+    whole, without_the_first = Sample(np.arange(1.0, 6.0), (0, 1, 2, 3, 4)), Sample(np.arange(2.0, 6.0), (1, 2, 3, 4))
+    found = change(whole, without_the_first)
+    assert (found.before, found.after, found.difference, found.p) == (3.5, 3.5, 0, 1)
+    elsewhere = Sample(np.array([1.1, 2.1, 3.1]), (7, 8, 9))
+    assert change(whole, elsewhere).before == 2 and change(whole, elsewhere).difference == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3, 5])
+def test_the_interval_of_a_change_holds_the_truth_and_agrees_with_p(n_seeds):
+    rng = np.random.default_rng(5)
+    drawn = [change(*(Sample(rng.normal(size=n_seeds), tuple(range(n_seeds))) for _ in range(2))) for _ in range(300)]
+    held = np.array([found.low <= 0 <= found.high for found in drawn])
+    assert 0.9 <= held.mean() <= 0.99
+    if n_seeds < 5:
+        assert (held == np.array([found.p >= 0.05 for found in drawn])).all()

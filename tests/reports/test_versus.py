@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reports.frames import results_frame
@@ -11,15 +12,14 @@ from tests.reports.test_reports import row
 
 RNG = np.random.default_rng(0)
 LUCK = {(method, seed): RNG.normal(0, 0.02, 300) for method in "ab" for seed in range(20)}
+OF_SEED = RNG.normal(0, 0.01, 20)
 HARD = np.exp(0.5 * RNG.normal(size=300))
 
 
 def results(shift=0.0, seeds=range(5), data="abc", version=1, **more):
     """Two methods, each scored on the same 300 points; the second one is shifted."""
     points = {
-        f"{m}roll{s}": {
-            "mcn": HARD + LUCK[m, s] + 0.01 * np.sin(7 * s) + (shift * (1 + LUCK["a", s]) if m == "b" else 0)
-        }
+        f"{m}roll{s}": {"mcn": HARD + LUCK[m, s] + OF_SEED[s] + (shift * (1 + LUCK["a", s]) if m == "b" else 0)}
         for m in "ab"
         for s in seeds
     }
@@ -76,3 +76,26 @@ def test_a_collapse_and_a_failure_are_worse_and_a_trivial_score_is_neither():
     failed = results_frame([row(m, seed=0, value=None, status="timeout", reason="too slow") for m in "ab"])
     found = versus(results(), Results(failed, lambda cell: {}, {}, {}), (), 0.01)
     assert {c.verdict for c in found} == {"worse"} and "timeout" in found[0].reason
+
+
+def test_models_that_failed_are_worse_and_change_nothing_for_the_others():
+    some = results()
+    lost = some.frame.copy()
+    gone = (lost["method"] == "b") & (lost["seed"] > 0)
+    lost.loc[gone, ["value", "status"]] = [None, "crashed"]
+    found = {c.method: c for c in versus(some, Results(lost, some.points_of, some.data, some.versions), (), 0.01)}
+    assert found["b"].verdict == "worse" and found["b"].reason == "4 models without a value, 0 before"
+    assert found["a"].verdict == "equal"
+
+
+def test_what_cannot_be_tested_costs_the_others_nothing():
+    before, after = results(), results(0.2)
+    fixed = [row("a", seed=s, metric=f"fixed{k}", value=1.0) for k in range(50) for s in range(5)]
+    moved = [{**r, "value": 2.0} for r in fixed]
+
+    def added(to, rows):
+        frame = pd.concat([to.frame, results_frame(rows)], ignore_index=True)
+        return Results(frame, to.points_of, to.data, to.versions)
+
+    found = {(c.method, c.metric): c.verdict for c in versus(added(before, fixed), added(after, moved), (), 0.01)}
+    assert found["b", "mcn"] == "worse" and found["a", "fixed0"] == "not separable"
