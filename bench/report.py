@@ -14,7 +14,7 @@ from bench.record.collapse import with_collapsed
 from bench.record.ledger import Ledger
 from bench.record.records import Record
 from bench.record.results import current, failed_groups, rows
-from bench.suite import registry
+from bench.suite import registry, tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 FRAME = "results.parquet"
 REPORT = "report.md"
 FIGURES = "figures"
-# For ledgers of before it was written down.
-MIN_EXPLAINED_VARIANCE = 0.5
 QUALITY = ("knn_preservation", "reconstruction_mse", "mcn")
 
 
@@ -56,7 +54,9 @@ def frame_of_ledger(ledger: Ledger) -> pd.DataFrame:
     from reports.frames import results_frame
 
     run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
-    least, metrics = run.get("min_explained_variance", MIN_EXPLAINED_VARIANCE), run.get("metrics", ())
+    # Ledgers of before it was written down have the default.
+    least = run.get("min_explained_variance", tables.Report().min_explained_variance)
+    metrics = run.get("metrics", ())
     records = with_collapsed(list(current(ledger)), least)
     return results_frame(rows([*records, *failed_groups(records, metrics)], metrics))
 

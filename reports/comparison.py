@@ -8,9 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from reports.statistics import Estimate, Sample, holm, p_values
-
-LEVEL = 0.05
+from reports.statistics import LEVEL, Estimate, Sample, holm, p_values
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ Array = np.ndarray
 # Fewer say too little about other seeds for an interval to be called one over seeds.
 LEAST_SEEDS = 5
 RESAMPLES = 1_000
+# Of being wrong, for all comparisons of a ranking together.
+LEVEL = 0.05
 # Above so many points a mean over them is normal enough to do without resampling; of two to four seeds too few
 # different samples can be drawn for it.
 _RESAMPLED_UP_TO = 5_000
@@ -159,9 +161,8 @@ def _p_value(difference: _Difference, common: float, freedom: float) -> float:
     variance = of_seeds + of_points
     if variance <= (1e-12 * difference.mean) ** 2:
         return 0.0 if difference.mean else 1.0
-    known = [(of_seeds, freedom if pooled else S - 1), (of_points, n - 1)]
-    total = variance**2 / sum(part**2 / degrees for part, degrees in known if degrees > 0)
-    return float(2 * stats.t.sf(abs(difference.mean) / np.sqrt(variance), total))
+    degrees = _satterthwaite((of_seeds, freedom if pooled else S - 1), (of_points, n - 1))
+    return float(2 * stats.t.sf(abs(difference.mean) / np.sqrt(variance), degrees))
 
 
 @dataclass(frozen=True)
@@ -270,8 +271,13 @@ def _variance(table: Array) -> tuple[float, float]:
     total = of_seeds + of_points
     if total == 0:
         return 0.0, 1.0
-    known = [(of_seeds, S - 1), (of_points, n - 1)]
-    return total / (S * n), total**2 / sum(part**2 / degrees for part, degrees in known if degrees > 0)
+    return total / (S * n), _satterthwaite((of_seeds, S - 1), (of_points, n - 1))
+
+
+def _satterthwaite(*parts: tuple[float, float]) -> float:
+    """Degrees of freedom of a sum of variances, each given with its own; not all of the variances are 0."""
+    total = sum(part for part, _ in parts)
+    return total**2 / sum(part**2 / degrees for part, degrees in parts if degrees > 0)
 
 
 def _interval(table: Array) -> tuple[float, float] | None:

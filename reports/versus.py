@@ -11,9 +11,7 @@ import pandas as pd
 
 from reports.frames import in_order
 from reports.samples import BY_CONSTRUCTION, PointsOf, samples_of, standing
-from reports.statistics import Sample, change, holm
-
-LEVEL = 0.05
+from reports.statistics import LEVEL, Sample, change, holm
 
 Verdict = Literal["better", "worse", "equal", "not separable", "not comparable"]
 

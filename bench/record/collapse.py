@@ -29,7 +29,7 @@ def with_collapsed(records: Sequence[Record], least: float) -> list[Record]:
     ]
 
 
-def is_of_geometry(name: str) -> bool:
+def _is_of_geometry(name: str) -> bool:
     """Whether a metric is of a method's differentiable decoder; one that is no longer known is not."""
     try:
         return "decoder" in registry.metric(name).needs
@@ -48,7 +48,7 @@ def _judged_group(record: Record, group: Group, reasons: Mapping[str, str | None
     said = f"{len(lost)} of {group.n_seeds} models: {lost[0]}" if lost else None
     if said is None and reasons[group.id] is not None:
         said = f"at least one model: {reasons[group.id]}"
-    wanted = {name: said if is_of_geometry(name) else None for name in record.requested}
+    wanted = {name: said if _is_of_geometry(name) else None for name in record.requested}
     return replace(record, scores=tuple(_marked(record.scores, wanted)))
 
 
@@ -56,7 +56,7 @@ def _reason(record: Record, name: str, least: float) -> str | None:
     own = record.value(name + _OWN)
     if own is not None:
         return _too_little(own, least)
-    return _too_little(record.explained_variance, least) if is_of_geometry(name) else None
+    return _too_little(record.explained_variance, least) if _is_of_geometry(name) else None
 
 
 def _too_little(explained: float | None, least: float) -> str | None:

@@ -76,7 +76,8 @@ class Process:
         arguments = (jobs, results, lifeline, str(self.log), self.threads)
         self.process = context.Process(target=worker.main, args=arguments)
         self.process.start()
-        self.pid = self.process.pid or 0
+        assert self.process.pid is not None
+        self.pid = self.process.pid
         # At exit multiprocessing waits for its processes; this one would wait for us.
         self._at_exit = util.Finalize(None, _end, args=(self.pid,), exitpriority=10)
         for theirs in (jobs, results, lifeline):

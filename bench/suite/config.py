@@ -40,7 +40,7 @@ class Suite:
     methods: tuple[MethodChoice, ...]
     metrics: tuple[str, ...]
     mlflow: str
-    min_explained_variance: float = 0.5
+    min_explained_variance: float
     max_rows: int | None = None
     text: str = field(default="", repr=False)
 
