@@ -168,12 +168,15 @@ def _leaderboard(board: Board) -> Any:
     table.add_column("decoder", no_wrap=True)
     for name in board.metrics:
         table.add_column(board.column(name).replace("_", "\n", 1), justify="right", no_wrap=True)
-    for name in ("fit s", "decoder s"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("fit s", "decoder s", "trials", "tuning s"):
+        table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
     for row in board.rows:
         cells = [_entry(row.entries[name]) for name in board.metrics]
-        cost = ["–" if seconds is None else f"{seconds:.2f}" for seconds in (row.fit_seconds, row.decoder_seconds)]
-        table.add_row(row.method, row.decoder, *cells, *cost)
+        fit, decoder, tuning = (
+            "–" if seconds is None else f"{seconds:.2f}"
+            for seconds in (row.fit_seconds, row.decoder_seconds, row.tune_seconds)
+        )
+        table.add_row(row.method, row.decoder, *cells, fit, decoder, str(row.trials or "–"), tuning)
     return table
 
 

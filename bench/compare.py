@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import BadInputError, nearest
 from bench.record import models
 from bench.record.ledger import read
-from bench.report import frame_of_ledger
+from bench.report import frame_of_ledger, reported_configurations
 
 if TYPE_CHECKING:
     from reports.versus import Comparison, Results
@@ -66,13 +66,13 @@ def _counts(comparison: Comparison, worse_by: float) -> bool:
 
 def _results(place: Path) -> tuple[Results, Sequence[str]]:
     """What a folder or a frame holds, and the metrics that were asked for (none are known of a frame)."""
-    from reports.frames import FrameError, read_frame
+    from reports.frames import FrameError, as_reported, read_frame
     from reports.samples import no_points
     from reports.versus import Results
 
     if place.suffix == ".parquet":
         try:
-            return Results(read_frame(place), no_points, {}, {}), ()
+            return Results(as_reported(read_frame(place), {}), no_points, {}, {}), ()
         except FrameError as error:
             raise BadInputError(str(error)) from error
     ledger = read(place)
@@ -81,7 +81,8 @@ def _results(place: Path) -> tuple[Results, Sequence[str]]:
     def points_of(cell_id: str) -> Any:
         return models.load_points(models.model_folder(place, cell_id))
 
-    results = Results(frame_of_ledger(ledger), points_of, run.get("data", {}), run.get("metric_versions", {}))
+    frame = as_reported(frame_of_ledger(ledger), reported_configurations(ledger.selections.values()))
+    results = Results(frame, points_of, run.get("data", {}), run.get("metric_versions", {}))
     return results, run.get("metrics", ())
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reports.leaderboard import Board
-    from reports.markdown import Gallery
+    from reports.markdown import FrontPicture, Gallery
 
 FRAME = "results.parquet"
 REPORT = "report.md"
@@ -42,8 +43,9 @@ def write_results(out: Path, ledger: Ledger) -> Results:
     from reports.frames import write_frame
 
     run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
-    frame, records = frame_of_ledger(ledger), list(current(ledger))
+    frame = frame_of_ledger(ledger)
     write_frame(frame, out / FRAME)
+    records = [record for record in current(ledger) if _is_reported(record, ledger)]
     pictures, galleries = _embedding_figures(out, records), _galleries(out, records)
     results = _write_report(out, frame, pictures, galleries, ledger.runs, _selections(ledger, run))
     return Results(results.frame, results.boards, [out / FRAME, *results.files])
@@ -59,6 +61,18 @@ def frame_of_ledger(ledger: Ledger) -> pd.DataFrame:
     metrics = run.get("metrics", ())
     records = with_collapsed(list(current(ledger)), least)
     return results_frame(rows([*records, *failed_groups(records, metrics)], metrics))
+
+
+def _is_reported(record: Record, ledger: Ledger) -> bool:
+    """Whether a record is of the configuration that is reported for its pair, not of another one of its front."""
+    cell = record.cell
+    choice = ledger.selections.get((cell.dataset.name, cell.method))
+    return choice is None or cell.config_id == choice["config_id"]
+
+
+def reported_configurations(selections: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """The configuration reported for each data set and method."""
+    return {(choice["dataset"], choice["method"]): choice["config_id"] for choice in selections}
 
 
 def _selections(ledger: Ledger, run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -83,16 +97,23 @@ def write_foreign_report(frame_file: Path, out: Path) -> Results:
     return _write_report(out, frame, {}, [], [], [])
 
 
-def leaderboards(frame: pd.DataFrame, run: Mapping[str, Any], out: Path) -> list[Board]:
+def leaderboards(
+    frame: pd.DataFrame, run: Mapping[str, Any], selections: Sequence[Mapping[str, Any]], out: Path
+) -> list[Board]:
     """Boards in the order that the suite names methods, data sets and metrics."""
+    from reports.frames import as_reported
     from reports.leaderboard import boards
 
     decoder_metrics = {name for name in frame["metric"].unique() if _is_of_decoder(str(name))}
     return boards(
-        frame, decoder_metrics, run.get("methods", ()), run.get("datasets", ()), run.get("metrics", ()),
-        points_of=lambda cell_id: models.load_points(models.model_folder(out, cell_id)),
-        objective=run.get("objective"),
+        as_reported(frame, reported_configurations(selections)), decoder_metrics,
+        run.get("methods", ()), run.get("datasets", ()), run.get("metrics", ()),
+        points_of=partial(_points, out), tuning=run.get("tuning"),
     )  # fmt: skip
+
+
+def _points(out: Path, cell_id: str) -> Mapping[str, Any]:
+    return models.load_points(models.model_folder(out, cell_id))
 
 
 def _write_report(
@@ -107,18 +128,41 @@ def _write_report(
     from reports.kernels import read_kernels
     from reports.markdown import kernel_section, report
 
-    boards = leaderboards(frame, runs[-1] if runs else {}, out)
+    run = runs[-1] if runs else {}
+    boards = leaderboards(frame, run, selections, out)
+    fronts = _fronts(frame, run, selections, out)
     figures = dict(pictures)
     if any(name in board.metrics for board in boards for name in QUALITY):
         save(quality_against_time(boards, QUALITY), out / FIGURES / "quality-time.png")
         figures["Quality against time"] = f"{FIGURES}/quality-time.png"
-    text = report(frame, boards, figures, galleries, runs, selections)
+    text = report(frame, boards, fronts, figures, galleries, runs, selections)
     kernels = read_kernels(out)
     if kernels is not None:
         text += f"\n{kernel_section(kernels, f'{FIGURES}/kernels.png')}\n"
     (out / REPORT).write_text(text, encoding="utf-8")
-    shown = [*figures.values(), *(path for gallery in galleries for path in gallery.pictures.values())]
+    of_models = [path for gallery in galleries for path in gallery.pictures.values()]
+    shown = [*figures.values(), *(front.figure for front in fronts), *of_models]
     return Results(frame, boards, [out / REPORT, *(out / path for path in shown)])
+
+
+def _fronts(
+    frame: pd.DataFrame, run: Mapping[str, Any], selections: Sequence[Mapping[str, Any]], out: Path
+) -> list[FrontPicture]:
+    """The trade-off of each data set, drawn, where two objectives were tuned for."""
+    from reports.figures import save
+    from reports.fronts import front_figure
+    from reports.markdown import FrontPicture
+    from reports.tradeoff import tradeoffs
+
+    objectives = (run.get("tuning") or {}).get("objectives", ())
+    if len(objectives) < 2:
+        return []
+    found = []
+    for tradeoff in tradeoffs(frame, selections, objectives, run.get("methods", ()), partial(_points, out)):
+        path = f"{FIGURES}/front-{tradeoff.dataset}.png"
+        save(front_figure(tradeoff), out / path)
+        found.append(FrontPicture(tradeoff, path))
+    return found
 
 
 def _embedding_figures(out: Path, records: Sequence[Record]) -> dict[str, str]:

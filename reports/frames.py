@@ -80,6 +80,30 @@ def final_values(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[(frame["phase"] == "final") & frame["value"].notna()]
 
 
+def as_reported(frame: pd.DataFrame, config_ids: Mapping[tuple[str, str], str]) -> pd.DataFrame:
+    """Rows of one configuration for each data set and method: of a front, the one that is reported.
+
+    Args:
+        config_ids: that configuration, by data set and method. Where it is not known and there are several, each is
+            shown as a method of its own, under its id.
+    """
+    final = frame["phase"] == "final"
+    pairs = list(zip(frame["dataset"], frame["method"], strict=True))
+    reported = [config_ids.get(pair) for pair in pairs]
+    configs = frame["config_id"]
+    kept = [
+        chosen is None or not counts or config == chosen
+        for chosen, counts, config in zip(reported, final, configs.fillna(""), strict=True)
+    ]
+    n_configs = frame[final].groupby(["dataset", "method"])["config_id"].nunique()
+    several = {pair for pair, count in n_configs.items() if count > 1} - set(config_ids)
+    names = [
+        f"{method} {str(config)[:6]}" if (dataset, method) in several and counts else method
+        for (dataset, method), config, counts in zip(pairs, configs, final, strict=True)
+    ]
+    return frame.assign(method=pd.array(names, dtype="string"))[kept]
+
+
 def of_models(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows about one model each; without those about all seeds of a configuration together."""
     return frame[~is_over_seeds(frame)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reports.comparison import Candidate, best_of
@@ -47,7 +49,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """One method on one data set; seconds are the mean over models, of their share of a stack of `stack_size`."""
+    """One method on one data set.
+
+    Attributes:
+        fit_seconds, decoder_seconds: mean over models, of their share of a stack of `stack_size`.
+        trials: configurations that hyperparameters were chosen from. tune_seconds: of all of them together.
+    """
 
     method: str
     decoder: str
@@ -56,6 +63,8 @@ class Row:
     fit_seconds: float | None
     decoder_seconds: float | None
     stack_size: int
+    trials: int
+    tune_seconds: float | None
     entries: dict[str, Entry]
 
     @property
@@ -69,19 +78,22 @@ class Row:
 class Board:
     """The leaderboard of one data set: methods in rows, metrics in columns.
 
-    `objective` is the metric that hyperparameters were chosen by, or None.
+    Attributes:
+        tuned: metrics that hyperparameters were chosen by. how: how they were chosen, in a sentence; '' where they
+            were not.
     """
 
     dataset: str
     metrics: tuple[str, ...]
     better: dict[str, str]
     rows: tuple[Row, ...]
-    objective: str | None = None
+    tuned: tuple[str, ...] = ()
+    how: str = ""
 
     def column(self, name: str) -> str:
         """The name of a metric with the arrow of its direction, and what it was tuned for."""
         arrow = "↓" if self.better[name] == "lower" else "↑"
-        return f"{name} {arrow}" + (" (tuned)" if name == self.objective else "")
+        return f"{name} {arrow}" + (" (tuned)" if name in self.tuned else "")
 
 
 def boards(
@@ -92,7 +104,7 @@ def boards(
     metrics: Sequence[str] = (),
     *,
     points_of: PointsOf = no_points,
-    objective: str | None = None,
+    tuning: Mapping[str, Any] | None = None,
 ) -> list[Board]:
     """One board per data set, with headline metrics only.
 
@@ -101,7 +113,7 @@ def boards(
             separately: an attached one says how well the layout can be decoded, not how the method decodes.
         methods, datasets, metrics: the order to list them in.
         points_of: gives the scores of a model by point, from its cell id.
-        objective: the metric that hyperparameters were chosen by.
+        tuning: what hyperparameters were chosen by: objectives, limits, limited, trials, seeds.
     """
     final = frame[frame["phase"] == "final"]
     found = []
@@ -111,13 +123,34 @@ def boards(
         better = {name: str(here.loc[here["metric"] == name, "better"].iloc[0]) for name in names}
         of_method = {method: here[here["method"] == method] for method in in_order(here["method"], methods)}
         samples = {method: samples_of(rows, names, points_of) for method, rows in of_method.items()}
-        rows = [_row(rows, method, names, samples[method]) for method, rows in of_method.items()]
+        of_trials = frame[(frame["dataset"] == dataset) & (frame["phase"] == "tune")]
+        rows = [
+            _row(rows, method, names, samples[method], of_trials[of_trials["method"] == method])
+            for method, rows in of_method.items()
+        ]
         ranked = _with_best(rows, samples, better, decoder_metrics)
-        found.append(Board(dataset, tuple(names), better, ranked, objective))
+        tuned = tuple(dict.fromkeys((*tuning["objectives"], *tuning["limited"]))) if tuning else ()
+        found.append(Board(dataset, tuple(names), better, ranked, tuned, _how(tuning) if tuning else ""))
     return found
 
 
-def _row(rows: pd.DataFrame, method: str, metrics: Sequence[str], samples: Mapping[str, Sample]) -> Row:
+def _how(tuning: Mapping[str, Any]) -> str:
+    """'Hyperparameters: best mcn of 16 trials on seed 100, on validation rows.'"""
+    objectives = " and ".join(tuning["objectives"])
+    limits = f" with {' and '.join(tuning['limits'])}" if tuning["limits"] else ""
+    seeds = ", ".join(map(str, tuning["seeds"]))
+    of = f"{tuning['trials']} trials on {'seed' if len(tuning['seeds']) == 1 else 'seeds'} {seeds}, on validation rows"
+    if len(tuning["objectives"]) > 1:
+        return (
+            f"Hyperparameters: the front of {objectives}{limits} of {of}; a row is its method's compromise, nearest to "
+            "the best of both."
+        )
+    return f"Hyperparameters: best {objectives}{limits} of {of}."
+
+
+def _row(
+    rows: pd.DataFrame, method: str, metrics: Sequence[str], samples: Mapping[str, Sample], of_trials: pd.DataFrame
+) -> Row:
     models = of_models(rows).drop_duplicates("cell_id")
     fitted = models[~models["status"].isin(["failed", "timeout", "oom", "crashed", "diverged"])]
     decoder = rows.loc[rows["decoder"] != "none", "decoder"]
@@ -130,8 +163,16 @@ def _row(rows: pd.DataFrame, method: str, metrics: Sequence[str], samples: Mappi
         fit_seconds=_mean(fitted["fit_seconds"]),
         decoder_seconds=_mean(fitted["decoder_seconds"]),
         stack_size=int(stacks.max()) if len(stacks) else 1,
+        trials=int(of_trials["config_id"].nunique()),
+        tune_seconds=_seconds_of(of_trials.drop_duplicates("cell_id")),
         entries={name: _entry(rows, name, samples.get(name)) for name in metrics},
     )
+
+
+def _seconds_of(models: pd.DataFrame) -> float | None:
+    """Of fitting and scoring them, all together."""
+    known = models[["fit_seconds", "decoder_seconds", "score_seconds"]].fillna(0).to_numpy(dtype=np.float64)
+    return float(known.sum()) if len(models) else None
 
 
 def _mean(values: pd.Series) -> float | None:

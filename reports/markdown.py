@@ -17,6 +17,9 @@ from reports.notes import notes
 from reports.samples import BY_CONSTRUCTION, COLLAPSED
 from reports.stability import LEGEND as STABILITY_LEGEND
 from reports.stability import stability_tables
+from reports.tradeoff import Tradeoff, matched
+from reports.tradeoff_tables import LEGEND as FRONT_LEGEND
+from reports.tradeoff_tables import front_table, matched_table
 
 # Statuses of a score that are no failure.
 GOOD = ("ok", "n/a", BY_CONSTRUCTION, COLLAPSED)
@@ -32,9 +35,18 @@ class Gallery:
     pictures: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class FrontPicture:
+    """The trade-off of one data set, and the path of its picture relative to the report."""
+
+    tradeoff: Tradeoff
+    figure: str
+
+
 def report(
     frame: pd.DataFrame,
     boards: Sequence[Board],
+    fronts: Sequence[FrontPicture],
     figures: Mapping[str, str],
     galleries: Sequence[Gallery],
     runs: Sequence[Mapping[str, Any]],
@@ -43,6 +55,7 @@ def report(
     """The whole report.
 
     Args:
+        fronts: of each data set, where two objectives were traded.
         figures: title -> path relative to the report.
         galleries: the pictures of each method on each data set.
         runs, selections: entries of the ledger; empty for a foreign frame.
@@ -55,6 +68,8 @@ def report(
     parts += ["## Leaderboards", _LEGEND]
     for board in boards:
         parts += [f"### {board.dataset}", leaderboard(board)]
+    if fronts:
+        parts += ["## Trade-offs", FRONT_LEGEND, *map(_front, fronts)]
     stability = stability_tables(frame)
     if stability:
         parts += ["## Distances over retrained models", STABILITY_LEGEND]
@@ -85,6 +100,16 @@ _LEGEND = (
 )
 
 
+def _front(front: FrontPicture) -> str:
+    title = f"{front.tradeoff.dataset}: {' against '.join(axis.name for axis in front.tradeoff.axes)}"
+    tables = [markdown_table(front_table(front.tradeoff))]
+    found = matched(front.tradeoff)
+    if found is not None:
+        said, lines = matched_table(found)
+        tables += [said, markdown_table(lines)]
+    return "\n\n".join([f"### {title}", f"![Fronts of all methods on {title}]({front.figure})", *tables])
+
+
 def _gallery(gallery: Gallery) -> str:
     shown = "\n\n".join(f"{caption}\n\n![{caption}]({path})" for caption, path in gallery.pictures.items())
     title = f"{gallery.dataset}: {gallery.method}, seed {gallery.seed}"
@@ -101,12 +126,14 @@ def kernel_section(frame: pd.DataFrame, figure: str) -> str:
 
 def leaderboard(board: Board) -> str:
     """One data set's table in markdown, and what has to be known to read it."""
-    header = ["method", "decoder", *map(board.column, board.metrics), "fit s", "decoder s", "stack", "seeds"]
+    costs = ["fit s", "decoder s", "stack", "trials", "tuning s"]
+    header = ["method", "decoder", *map(board.column, board.metrics), *costs, "seeds"]
     lines = [header, ["---"] * len(header)]
     for row in board.rows:
         cells = [_score(row.entries[name]) for name in board.metrics]
         mark = " (train)" if row.split == "train" else ""
         cost = [_seconds(row.fit_seconds), _seconds(row.decoder_seconds), str(row.stack_size)]
+        cost += [str(row.trials or "–"), _seconds(row.tune_seconds)]
         lines.append([row.method + mark, row.decoder, *cells, *cost, str(row.n_seeds)])
     return "\n\n".join(filter(None, [markdown_table(lines), "\n".join(f"- {note}" for note in notes(board))]))
 
@@ -188,9 +215,10 @@ def _summary(frame: pd.DataFrame) -> str:
 def _selections(selections: Sequence[Mapping[str, Any]]) -> str:
     lines = [["data set", "method", "chosen by", "on tuning seeds", "parameters"], ["---"] * 5]
     for choice in selections:
-        objective = "–" if choice.get("objective") is None else f"{choice['objective']:.4g}"
+        scores = choice.get("scores", {}).items()
+        reached = ", ".join(f"{name} {value:.4g}" for name, value in scores) or "–"
         params = json.dumps(choice["params"], sort_keys=True).replace("|", "\\|")
-        lines.append([choice["dataset"], choice["method"], _one_line(choice["note"]), objective, f"`{params}`"])
+        lines.append([choice["dataset"], choice["method"], _one_line(choice["note"]), reached, f"`{params}`"])
     return markdown_table(lines)
 
 

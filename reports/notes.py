@@ -11,7 +11,7 @@ from reports.statistics import LEAST_SEEDS
 
 def notes(board: Board) -> list[str]:
     """Sentences in the order of their weight; none for a board without rows."""
-    return [*_left_out(board), *_tails(board), *_ties(board), *_sizes(board)]
+    return [*_left_out(board), *_tails(board), *_ties(board), *_sizes(board), *filter(None, [board.how])]
 
 
 def _left_out(board: Board) -> Iterator[str]:

@@ -16,7 +16,6 @@ class Setting:
         root: folder that file targets are relative to. out: the result folder.
         device: 'auto', 'cpu' or 'cuda'. sharers: processes that share it.
         timeout: seconds for each cell. memory: bytes for a process.
-        picture_seed: the seed whose models are saved with pictures.
     """
 
     root: str
@@ -25,7 +24,6 @@ class Setting:
     timeout: float
     memory: int
     sharers: int = 1
-    picture_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class Job:
         split: the split to score on.
         prune: whether intermediate scores are reported and may stop a cell.
         reuse: whether saved models may be scored in place of fitting anew.
+        pictured: id of the cell whose model is saved with pictures, if it is of this job.
         group: where the metrics are over seeds, the cells as a group; the job then leaves one record, of the group.
     """
 
@@ -46,6 +45,7 @@ class Job:
     setting: Setting
     prune: bool = False
     reuse: bool = False
+    pictured: str = ""
     group: Group | None = None
 
     @property

@@ -7,17 +7,21 @@ once and a resumed run simply answers the first requests from the ledger.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.plan.tuner import Tuner, Verdict
+import numpy as np
+
+from bench.plan.tuner import Chosen, Tuner, Verdict
 from bench.record.cells import Cell, Group, Phase, Unit
 from bench.record.records import FAILURES, Record
 from bench.suite import registry
 from bench.suite.choices import MethodChoice, starting_point
 from bench.suite.config import Suite
 from bench.suite.data import DatasetSpec
+from bench.suite.goals import Goals
+from bench.suite.tables import Tune
 
 FOLDER = "studies"
 
@@ -40,6 +44,7 @@ class Request:
 
     Attributes:
         prune: whether a cell may be stopped early.
+        pictured: id of the cell whose model is saved with pictures: of the configuration that is reported, one seed.
         trials: the trial of those cells whose intermediate scores decide about pruning, by cell id.
     """
 
@@ -49,29 +54,37 @@ class Request:
     tuner: Tuner | None = None
     prune: bool = False
     trials: Mapping[str, int] = field(default_factory=dict)
+    pictured: str = ""
 
 
 @dataclass(frozen=True)
 class Selection:
     """The configuration reported for a pair, and how it came about.
 
-    `objective` is what it reached on the tuning seeds, `trials` are the cells it was chosen from, `group` is what
-    metrics over seeds are scored on.
+    Attributes:
+        scores: what it reached on the tuning seeds, by metric.
+        trials: the cells it was chosen from. group: what metrics over seeds are scored on.
+        front: where two objectives are traded, all configurations that no trial betters in both, each with config_id,
+            params and scores on the tuning seeds; all of them are fitted on report seeds.
     """
 
     params: Mapping[str, Any]
     config_id: str
     note: str
-    objective: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
     trials: tuple[str, ...] = ()
     group: str = ""
+    front: tuple[Mapping[str, Any], ...] = ()
 
 
 Protocol = Generator[Request, Mapping[str, Record], Selection]
 
 
 def n_cells(pair: Pair, suite: Suite) -> int:
-    """How many cells and groups the pair's protocol asks for, if no trial repeats another and no cell fails."""
+    """How many cells and groups the pair's protocol asks for, if no trial repeats another and no cell fails.
+
+    Of two objectives the least: how many configurations make the front is not known before.
+    """
     tuned = suite.tune.trials * len(suite.tune_seeds) if suite.tune and pair.method.search else 0
     return tuned + len(suite.report_seeds) + bool(metrics_of_scope(suite.metrics, "seeds", suite.root))
 
@@ -83,62 +96,113 @@ def metrics_of_scope(names: Sequence[str], scope: str, root: Path) -> tuple[str,
 
 def protocol(pair: Pair, suite: Suite, out: Path) -> Protocol:
     """All requests of a pair, in order; returns what was selected."""
-    chosen = Selection({}, "", "not tuned")
-    if suite.tune is not None and pair.method.search:
-        chosen = yield from _tune(pair, suite, out)
-    params = {**pair.method.params, **chosen.params}
-    cells = tuple(_cell("final", pair, params, seed) for seed in suite.report_seeds)
-    records = yield Request(cells, metrics_of_scope(suite.metrics, "cell", suite.root), "test")
-    fitted = [cell for cell in cells if records[cell.id].status == "ok"]
+    found = _Tuned("not tuned")
+    if suite.tune is not None and suite.goals is not None and pair.method.search:
+        found = yield from _tune(pair, suite, suite.tune, suite.goals, out)
+    reported = [_cells(pair, suite, chosen) for chosen in found.best]
+    cells = [cell for configuration in reported for cell in configuration]
+    headline = _compromise(found.best, suite.goals) if suite.goals else 0
+    of_models = metrics_of_scope(suite.metrics, "cell", suite.root)
+    records = yield Request(tuple(cells), of_models, "test", pictured=reported[headline][0].id)
+    fitted = [cell for cell in reported[headline] if records[cell.id].status == "ok"]
     over_seeds = metrics_of_scope(suite.metrics, "seeds", suite.root)
-    if fitted and over_seeds:
-        group = Group.of(fitted)
+    group = Group.of(fitted) if fitted and over_seeds else None
+    if group is not None:
         yield Request((group,), over_seeds, "test")
-        chosen = replace(chosen, group=group.id)
-    return replace(chosen, params=params, config_id=cells[0].config_id)
+    entries: list[dict[str, Any]] = [
+        {"config_id": configuration[0].config_id, "params": configuration[0].params, "scores": chosen.scores}
+        for configuration, chosen in zip(reported, found.best, strict=True)
+    ]
+    return Selection(
+        **entries[headline],
+        note=found.note,
+        trials=found.trials,
+        group=group.id if group else "",
+        front=tuple(entries) if suite.goals and len(suite.goals.objectives) > 1 else (),
+    )
 
 
-def _tune(pair: Pair, suite: Suite, out: Path) -> Protocol:
-    """The trials; returns the winning parameter values, none where no trial gave the objective."""
-    tune = suite.tune
-    assert tune is not None
-    better = registry.metric(tune.objective).better
+@dataclass(frozen=True)
+class _Tuned:
+    """What tuning chose, the method's own values without it; how, and from which cells."""
+
+    note: str
+    best: tuple[Chosen, ...] = (Chosen({}, {}),)
+    trials: tuple[str, ...] = ()
+
+
+def _tune(
+    pair: Pair, suite: Suite, tune: Tune, goals: Goals, out: Path
+) -> Generator[Request, Mapping[str, Record], _Tuned]:
+    """The trials, and the best of them; the values without tuning where no trial gave the objective."""
     name = f"{suite.name}/{pair.dataset.name}/{pair.method.name}"
     journal = out / FOLDER / f"{pair.dataset.name}--{pair.method.name}.journal"
-    fixed = pair.method.params
-    tuner = Tuner(name, tune, pair.method.search, better, starting_point(pair.method), journal)
+    tuner = Tuner(name, tune, goals, pair.method.search, starting_point(pair.method), journal)
+    prune = tune.pruner != "off" and goals.can_prune
     reasons: list[str] = []
     seen: dict[str, None] = {}
     for batch, first in enumerate(range(0, tune.trials, tune.batch)):
         asked = tuner.ask(batch, min(tune.batch, tune.trials - first))
-        trials = [[_cell("tune", pair, {**fixed, **drawn}, seed) for seed in suite.tune_seeds] for drawn in asked]
+        trials = [
+            [_cell("tune", pair, {**pair.method.params, **drawn}, seed) for seed in suite.tune_seeds]
+            for drawn in asked
+        ]  # fmt: skip
         unique = {cell.id: cell for cells in trials for cell in cells}
         # The first trial of a repeated configuration reports for all of them.
         reporting = {cells[0].id: at for at, cells in reversed(list(enumerate(trials)))}
-        records = yield Request(
-            tuple(unique.values()), (tune.objective,), "validation", tuner, tune.pruner != "off", reporting
-        )
-        verdicts = [_verdict(tune.objective, [records[cell.id] for cell in cells]) for cells in trials]
+        records = yield Request(tuple(unique.values()), goals.metrics, "validation", tuner, prune, reporting)
+        verdicts = [_verdict(goals.metrics, [records[cell.id] for cell in cells]) for cells in trials]
         tuner.tell(verdicts)
         seen |= dict.fromkeys(unique)
         reasons += [records[cell.id].reason for cells in trials for cell in cells if records[cell.id].reason]
     best = tuner.best()
-    if best is None:
+    if not best:
         why = f": {reasons[0]}" if reasons else ""
-        note = f"no trial gave {tune.objective}, the values without tuning are reported{why}"
-        return Selection({}, "", note, None, tuple(seen))
-    return Selection(best[0], "", f"best {tune.objective} of {tune.trials} trials", best[1], tuple(seen))
+        note = f"no trial gave {' and '.join(goals.metrics)}, the values without tuning are reported{why}"
+        return _Tuned(note, trials=tuple(seen))
+    return _Tuned(_how_chosen(goals, best, tune.trials), tuple(best), tuple(seen))
 
 
-def _verdict(objective: str, records: Sequence[Record]) -> Verdict:
-    """A trial's verdict from its seeds: their mean, if every one of them gave a value."""
+def _how_chosen(goals: Goals, best: Sequence[Chosen], trials: int) -> str:
+    broken = [str(limit) for limit in goals.limits if limit.excess(best[0].scores[limit.metric]) > 0]
+    if broken:
+        return f"none of {trials} trials keeps {' and '.join(broken)}: the one that comes nearest"
+    if len(goals.objectives) > 1:
+        return f"{len(best)} of {trials} trials make the front of {goals}; shown is the compromise between them"
+    return f"best {goals} of {trials} trials"
+
+
+def _compromise(best: Sequence[Chosen], goals: Goals) -> int:
+    """Which configuration of a front comes nearest to the best of each objective, both scaled to the front's extent."""
+    costs = np.array([
+        [chosen.scores.get(name, 0.0) * (1 if better == "lower" else -1)
+         for name, better in zip(goals.objectives, goals.better, strict=True)]
+        for chosen in best
+    ])  # fmt: skip
+    low, extent = costs.min(axis=0), np.ptp(costs, axis=0)
+    return int(np.argmin(np.linalg.norm((costs - low) / np.where(extent > 0, extent, 1), axis=1)))
+
+
+def _verdict(metrics: Sequence[str], records: Sequence[Record]) -> Verdict:
+    """A trial's verdict from its seeds: the mean of each score, if every one of them gave all."""
     intermediate = records[0].intermediate
     if any(record.status == "pruned" for record in records):
         return Verdict(None, pruned=True, intermediate=intermediate)
-    values = [record.value(objective) for record in records if record.status not in FAILURES]
-    known = [value for value in values if value is not None]
-    mean = sum(known) / len(known) if len(known) == len(records) else None
-    return Verdict(mean, intermediate=intermediate)
+    if any(record.status in FAILURES for record in records):
+        return Verdict(None, intermediate=intermediate)
+    scores = {}
+    for name in metrics:
+        known = [value for record in records if (value := record.value(name)) is not None]
+        if len(known) < len(records):
+            return Verdict(None, intermediate=intermediate)
+        scores[name] = sum(known) / len(known)
+    return Verdict(scores, intermediate=intermediate)
+
+
+def _cells(pair: Pair, suite: Suite, chosen: Chosen) -> list[Cell]:
+    """A configuration on all report seeds."""
+    params = {**pair.method.params, **chosen.params}
+    return [_cell("final", pair, params, seed) for seed in suite.report_seeds]
 
 
 def _cell(phase: Phase, pair: Pair, params: Mapping[str, Any], seed: int) -> Cell:

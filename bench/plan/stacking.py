@@ -82,7 +82,8 @@ def jobs(found: Missing, request: Request, method: MethodChoice, stacking: Stack
     over_seeds = [cell for cell in found.cells if isinstance(cell, Group)]
     wanted = [(tuple(part), None) for part in parts if part] + [(group.cells, group) for group in over_seeds]
     return [
-        Job(cells, found.metrics, request.split, setting, request.prune, found.reuse, group) for cells, group in wanted
+        Job(cells, found.metrics, request.split, setting, request.prune, found.reuse, request.pictured, group)
+        for cells, group in wanted
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,21 +12,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.suite.goals import Goals
 from bench.suite.search_space import distributions, from_optuna, to_optuna
 from bench.suite.tables import Tune
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a trial: a value, or that it was pruned, or (neither) that it failed."""
+    """What came of a trial: its scores by name, or that it was pruned, or (neither) that it failed."""
 
-    value: float | None
+    scores: Mapping[str, float] | None
     pruned: bool = False
     intermediate: Sequence[tuple[int, float]] = ()
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Parameter values that a study chose, and their scores on the tuning seeds."""
+
+    params: dict[str, Any]
+    scores: dict[str, float]
+
+
 class Tuner:
-    """A study of one method on one data set.
+    """A study of one method on one data set, of one objective or of two.
 
     Trials come in batches: all of a batch are told, in the order they were asked, before the next is asked.
     The sampler of each batch is seeded by (study, batch), and pruning compares with earlier batches only; so
@@ -36,8 +46,8 @@ class Tuner:
         self,
         name: str,
         tune: Tune,
+        goals: Goals,
         space: Mapping[str, Any],
-        better: str,
         defaults: Mapping[str, Any],
         journal: Path,
     ) -> None:
@@ -49,14 +59,14 @@ class Tuner:
         journal.parent.mkdir(parents=True, exist_ok=True)
         for stale in (journal, journal.with_name(journal.name + ".lock")):
             stale.unlink(missing_ok=True)
-        self.name, self.tune, self.space = name, tune, space
+        self.name, self.tune, self.goals, self.space = name, tune, goals, space
         self._domains = distributions(space)
         self._trials: list[Any] = []
         with _quiet():
             self._study = optuna.create_study(
                 storage=JournalStorage(JournalFileBackend(str(journal))),
                 study_name=name,
-                direction="minimize" if better == "lower" else "maximize",
+                directions=["minimize" if better == "lower" else "maximize" for better in goals.better],
                 pruner=_pruner(tune),
             )
             start = to_optuna(space, defaults)
@@ -89,19 +99,44 @@ class Tuner:
                         trial.report(value, epoch)
                 if verdict.pruned:
                     self._study.tell(trial, state=TrialState.PRUNED)
-                elif verdict.value is None or not math.isfinite(verdict.value):
+                elif verdict.scores is None or not all(map(math.isfinite, verdict.scores.values())):
                     self._study.tell(trial, state=TrialState.FAIL)
                 else:
-                    self._study.tell(trial, verdict.value)
+                    self._tell_scores(trial, verdict.scores)
 
-    def best(self) -> tuple[dict[str, Any], float] | None:
-        """Parameter values and objective of the best complete trial; None where none completed."""
+    def _tell_scores(self, trial: Any, scores: Mapping[str, float]) -> None:
+        for limit in self.goals.limits:
+            trial.set_constraint(str(limit), limit.excess(scores[limit.metric]))
+        trial.set_user_attr("scores", dict(scores))
+        self._study.tell(trial, [scores[name] for name in self.goals.objectives])
+
+    def best(self) -> list[Chosen]:
+        """The best trial, or of two objectives all that no other trial betters in both, in the order asked.
+
+        Where no trial keeps all limits, the one that breaks them least; none where no trial has scores.
+        """
         from optuna.trial import TrialState
 
-        if not self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            return None
-        best = self._study.best_trial
-        return from_optuna(self.space, best.params), float(best.value)
+        complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if not complete:
+            return []
+        with_limits_kept = [trial for trial in complete if _excess(trial) <= 0]
+        if not with_limits_kept:
+            best = [min(complete, key=_excess)]
+        elif len(self.goals.objectives) == 1:
+            best = [self._study.best_trial]
+        else:
+            best = sorted(self._study.best_trials, key=lambda trial: trial.number)
+        found = {json.dumps(trial.params, sort_keys=True): trial for trial in reversed(best)}
+        return [
+            Chosen(from_optuna(self.space, trial.params), trial.user_attrs["scores"])
+            for trial in reversed(found.values())
+        ]
+
+
+def _excess(trial: Any) -> float:
+    """By how much a trial breaks its limits, all together; 0 where it keeps them."""
+    return sum(max(0.0, excess) for excess in trial.constraints.values())
 
 
 def _sampler(name: str, seed: int) -> Any:

@@ -29,11 +29,13 @@ def current(ledger: Ledger) -> Iterator[Record]:
 
 
 def _is_selected(cell: Unit, choice: Mapping[str, Any]) -> bool:
+    """Of the final phase the reported configuration, and the others of its front."""
     if cell.phase == "tune":
         return cell.id in choice["trials"]
     if isinstance(cell, Group):
         return cell.config_id == choice["config_id"] and cell.id == choice.get("group")
-    return cell.config_id == choice["config_id"] and cell.seed in choice["seeds"]
+    of_front = {entry["config_id"] for entry in choice.get("front", ())}
+    return cell.config_id in {choice["config_id"], *of_front} and cell.seed in choice["seeds"]
 
 
 def rows(records: Iterable[Record], metrics: Sequence[str] = ()) -> Iterator[dict[str, Any]]:

@@ -102,7 +102,7 @@ class Coordinator:
         self.stacking = staff.stacking
         self.setting = Setting(
             str(self.suite.root), str(self.out), self.options.device, self.suite.timeout, self.suite.memory,
-            staff.stacking.n_workers, self.suite.report_seeds[0],
+            staff.stacking.n_workers,
         )  # fmt: skip
         self.executor = LocalExecutor(staff.n_workers, staff.threads, self.out / LOGS, self._should_stop)
 
@@ -117,7 +117,7 @@ class Coordinator:
             )
         self.ledger.start_run({
             "command": command_line(), "suite": self.suite.name, "config": self.suite.text,
-            "objective": self.suite.tune.objective if self.suite.tune else None,
+            "tuning": _tuning(self.suite),
             "metrics": list(self.suite.metrics), "methods": [m.name for m in self.suite.methods],
             "metric_versions": {name: _version(name, self.suite.root) for name in self.suite.metrics},
             "min_explained_variance": self.suite.min_explained_variance,
@@ -142,13 +142,10 @@ class Coordinator:
             self._keep(records)
             try:
                 progress.request = progress.protocol.send(records)
+                self._expect_front(progress.request)
             except StopIteration as end:
-                selection = end.value
                 self.ledger.select(*progress.pair.key, {
-                    "params": dict(selection.params), "config_id": selection.config_id, "note": selection.note,
-                    "objective": selection.objective, "spec": asdict(progress.pair.dataset),
-                    "seeds": list(self.suite.report_seeds), "trials": list(selection.trials),
-                    "group": selection.group,
+                    **asdict(end.value), "spec": asdict(progress.pair.dataset), "seeds": list(self.suite.report_seeds),
                 })  # fmt: skip
                 if progress in self.under_way:
                     self.under_way.remove(progress)
@@ -161,6 +158,11 @@ class Coordinator:
         for group in lacking:
             for job in jobs(group, progress.request, progress.pair.method, self.stacking, self.setting):
                 self.executor.submit(job)
+
+    def _expect_front(self, request: Request) -> None:
+        """Of a front more configurations are reported than the one that was announced."""
+        if request.tuner is None:
+            self.display.expect(self.display.total + max(0, len(request.cells) - len(self.suite.report_seeds)))
 
     def _refuse(self, progress: _Progress, lacking: Sequence[Missing]) -> bool:
         """Record those of the cells that cannot be computed; whether there were any."""
@@ -223,6 +225,18 @@ class Coordinator:
         """Whether a record is of a pair of this run, on the same data."""
         spec = self.specs.get(record.cell.dataset.name)
         return spec is not None and record.cell.dataset == spec and record.cell.method in self.chosen
+
+
+def _tuning(suite: Suite) -> dict[str, object] | None:
+    """What trials were judged by, and how many there were; None where hyperparameters were not tuned."""
+    if suite.tune is None or suite.goals is None:
+        return None
+    goals = suite.goals
+    return {
+        "objectives": list(goals.objectives), "limits": [str(limit) for limit in goals.limits],
+        "limited": [limit.metric for limit in goals.limits], "trials": suite.tune.trials,
+        "seeds": list(suite.tune_seeds),
+    }  # fmt: skip
 
 
 def _version(metric: str, root: Path) -> int:

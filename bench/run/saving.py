@@ -77,9 +77,9 @@ def restore(prepared: Prepared, cell: Cell, data: Data) -> Fit | None:
 
 
 def save_pictures(job: Job, fits: Sequence[Fit], data: Data) -> None:
-    """Save pictures of the reported models of one seed."""
+    """Save pictures of the one reported model that is to have them."""
     for cell, fit in zip(job.cells, fits, strict=True):
-        if cell.phase != "final" or cell.seed != job.setting.picture_seed or fit.fitted is None or fit.status != "ok":
+        if cell.id != job.pictured or fit.fitted is None or fit.status != "ok":
             continue
         found = kinds.pictures(fit.method, fit.fitted.view(data))
         arrays = {f"{kind}.{name}": values for kind, parts in found.items() for name, values in parts.items()}

@@ -11,6 +11,7 @@ from typing import Any
 from bench.errors import BadInputError, nearest, shown
 from bench.suite import registry
 from bench.suite.choices import DatasetChoice, MethodChoice, dataset_choice, matching, method_choice
+from bench.suite.goals import Goals, limits
 from bench.suite.tables import File, Metrics, Run, Track, Tune, read_tables
 from metrics.view import NEEDS
 
@@ -25,7 +26,7 @@ class Suite:
     """A validated suite.
 
     `timeout` in seconds per cell, `memory` in bytes per worker process, `stack` the most models trained at once.
-    Below `min_explained_variance` a reported model is collapsed.
+    `goals` are what `tune` judges trials by. Below `min_explained_variance` a reported model is collapsed.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Suite:
     memory: int
     stack: int | None
     tune: Tune | None
+    goals: Goals | None
     datasets: tuple[DatasetChoice, ...]
     methods: tuple[MethodChoice, ...]
     metrics: tuple[str, ...]
@@ -82,7 +84,8 @@ def load_suite(path: Path, *, smoke: bool = False) -> Suite:
         timeout=_quantity(run.timeout, _SECONDS, f"{path}: run.timeout", "'90s', '10m' or '2h'"),
         memory=_memory(path, run.memory),
         stack=run.stack,
-        tune=None if smoke else _check_objective(path, parsed.tune),
+        tune=None if smoke else parsed.tune,
+        goals=None if smoke or parsed.tune is None else _goals(path, parsed.tune),
         datasets=tuple(dataset_choice(path, *item) for item in parsed.datasets.items()),
         methods=tuple(method_choice(path, *item, smoke=smoke) for item in parsed.methods.items()),
         metrics=tuple(_metrics(path, parsed.metrics)),
@@ -134,12 +137,24 @@ def _memory(path: Path, text: str) -> int:
     return found
 
 
-def _check_objective(path: Path, tune: Tune | None) -> Tune | None:
-    if tune is not None:
-        metric = _metric(tune.objective, f"{path}: tune.objective")
-        if metric.scope != "cell":
-            raise BadInputError(f"{path}: tune.objective: {tune.objective!r} needs several seeds; use one of a cell")
-    return tune
+def _goals(path: Path, tune: Tune) -> Goals:
+    objectives = tuple(tune.objective)
+    better = [_metric_of_a_cell(name, f"{path}: tune.objective").better for name in objectives]
+    if len(set(objectives)) < len(objectives):
+        raise BadInputError(f"{path}: tune.objective: {objectives[0]!r} is given twice; a trade-off needs two metrics")
+    for name in tune.subject_to:
+        _metric_of_a_cell(name, f"{path}: tune.subject_to")
+    try:
+        return Goals(objectives, tuple(better), limits(tune.subject_to))
+    except ValueError as error:
+        raise BadInputError(f"{path}: tune.{error}") from error
+
+
+def _metric_of_a_cell(name: str, where: str) -> Any:
+    metric = _metric(name, where)
+    if metric.scope != "cell":
+        raise BadInputError(f"{where}: {name!r} needs several seeds; use one of a cell")
+    return metric
 
 
 def _metrics(path: Path, metrics: Metrics) -> list[str]:

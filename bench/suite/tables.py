@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from bench.errors import BadInputError, nearest, shown
 
 MAX_FILE_BYTES = 1_000_000
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+# One name alone is a list of one.
+Objectives = Annotated[
+    list[str],
+    Field(min_length=1, max_length=2),
+    BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
+]
 
 
 class _Table(BaseModel):
@@ -33,7 +39,8 @@ class Tune(_Table):
     batch: Annotated[int, Field(ge=1, le=1_000)] = 4
     sampler: Literal["tpe", "random", "qmc", "gp"] = "tpe"
     pruner: Literal["median", "off"] = "median"
-    objective: str = "knn_preservation"
+    objective: Objectives = ["knn_preservation"]
+    subject_to: dict[str, str] = {}
 
 
 class Metrics(_Table):

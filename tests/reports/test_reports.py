@@ -83,7 +83,7 @@ def test_failures_and_not_applicable_are_shown_and_never_averaged():
     (board,) = boards(frame, set())
     assert "| a | native | 2 |" in leaderboard(board) and board.rows[0].n_seeds == 1
     assert "| b | native | n/a |" in leaderboard(board)
-    text = report(frame, [board], {}, [], [], [])
+    text = report(frame, [board], [], {}, [], [], [])
     assert "too slow" in text and "1 timeout" in text and "1 ok" in status_matrix(frame)
 
 
@@ -94,7 +94,7 @@ def test_a_train_split_is_marked():
 
 def test_an_empty_frame_gives_a_report():
     frame = results_frame([])
-    assert "no results" in report(frame, boards(frame, set()), {}, [], [], [])
+    assert "no results" in report(frame, boards(frame, set()), [], {}, [], [], [])
 
 
 def test_ellipses_are_unit_balls_of_the_metric_with_one_radius():
@@ -198,9 +198,12 @@ def test_a_mean_that_one_seed_carries_has_its_median_beside_it():
 
 def test_the_tuned_column_and_the_cost_of_an_attached_decoder_are_named():
     rows = seeds("tsne", [1.0, 2.0], decoder="attached", fit_seconds=3.0, decoder_seconds=20.0, stack_size=2)
-    (board,) = boards(results_frame(rows), set(), objective="mcn")
+    trials = [row(phase="tune", config_id=c, cell_id=c, fit_seconds=4.0, method="tsne") for c in ("a", "b")]
+    tuning = {"objectives": ["mcn"], "limits": ["stress <= 2"], "limited": ["stress"], "trials": 2, "seeds": [100]}
+    (board,) = boards(results_frame([*rows, *trials]), set(), tuning=tuning)
     text = leaderboard(board)
-    assert "mcn ↓ (tuned)" in text and "| 3.00 | 20.00 | 2 |" in text
+    assert "mcn ↓ (tuned)" in text and "| 3.00 | 20.00 | 2 | 2 | 8.20 |" in text
+    assert "best mcn with stress <= 2 of 2 trials on seed 100, on validation rows" in text
 
 
 def test_rankings_that_are_apart_are_not_said_to_be_tied_with_each_other():

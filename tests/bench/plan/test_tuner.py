@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bench.plan.tuner import Tuner, Verdict
+from bench.suite.goals import Goals, Limit
 from bench.suite.search_space import distributions, from_optuna, to_optuna
 from bench.suite.tables import Tune
 
@@ -12,7 +13,12 @@ SPACE = {
     "kind": ["a", "b"],
     "hidden": [[8], [8, 8]],
 }
+GOALS = Goals(("quality",), ("higher",))
 DEFAULTS = {"rate": 1e-3, "k": 5, "kind": "a", "hidden": [8, 8]}
+
+
+def told(value: float, intermediate=()) -> Verdict:
+    return Verdict({"quality": value}, intermediate=intermediate)
 
 
 def quality(params) -> float:
@@ -20,13 +26,11 @@ def quality(params) -> float:
 
 
 def play(tmp_path, sampler: str, batches: int = 4) -> tuple[list[dict], Tuner]:
-    tuner = Tuner(
-        "study", Tune(trials=3 * batches, batch=3, sampler=sampler), SPACE, "higher", DEFAULTS, tmp_path / "j"
-    )
+    tuner = Tuner("study", Tune(trials=3 * batches, batch=3, sampler=sampler), GOALS, SPACE, DEFAULTS, tmp_path / "j")
     asked = []
     for batch in range(batches):
         drawn = tuner.ask(batch, 3)
-        tuner.tell([Verdict(quality(params)) for params in drawn])
+        tuner.tell([told(quality(params)) for params in drawn])
         asked += drawn
     return asked, tuner
 
@@ -38,26 +42,26 @@ def test_the_same_history_asks_the_same_trials_and_starts_from_the_defaults(tmp_
     assert first == second and first[0] == DEFAULTS
     assert all(isinstance(params["k"], int) and 2 <= params["k"] <= 9 for params in first)
     assert all(params["hidden"] in SPACE["hidden"] for params in first)
-    best, value = tuner.best()
-    assert value == max(quality(params) for params in first) and quality(best) == value
+    (best,) = tuner.best()
+    assert best.scores["quality"] == max(quality(params) for params in first) == quality(best.params)
 
 
 def test_failed_trials_are_told_and_never_win(tmp_path):
-    tuner = Tuner("study", Tune(trials=3, batch=3), SPACE, "lower", DEFAULTS, tmp_path / "j")
+    tuner = Tuner("study", Tune(trials=3, batch=3), Goals(("quality",), ("lower",)), SPACE, DEFAULTS, tmp_path / "j")
     tuner.ask(0, 3)
-    tuner.tell([Verdict(None), Verdict(float("nan")), Verdict(3.0)])
-    assert tuner.best()[1] == 3.0
-    nothing = Tuner("study", Tune(trials=1, batch=1), SPACE, "lower", DEFAULTS, tmp_path / "k")
+    tuner.tell([Verdict(None), told(float("nan")), told(3.0)])
+    assert [best.scores for best in tuner.best()] == [{"quality": 3.0}]
+    nothing = Tuner("study", Tune(trials=1, batch=1), Goals(("quality",), ("lower",)), SPACE, DEFAULTS, tmp_path / "k")
     nothing.ask(0, 1)
     nothing.tell([Verdict(None)])
-    assert nothing.best() is None
+    assert nothing.best() == []
 
 
 def test_pruning_compares_with_earlier_batches_only(tmp_path):
-    tuner = Tuner("study", Tune(trials=8, batch=4), SPACE, "higher", DEFAULTS, tmp_path / "j")
+    tuner = Tuner("study", Tune(trials=8, batch=4), GOALS, SPACE, DEFAULTS, tmp_path / "j")
     tuner.ask(0, 4)
     assert not any(tuner.should_prune(trial, 8, value) for trial, value in enumerate([0.1, 0.2, 0.3, 0.9]))
-    tuner.tell([Verdict(value, intermediate=[(8, value)]) for value in [0.1, 0.2, 0.3, 0.9]])
+    tuner.tell([told(value, intermediate=[(8, value)]) for value in [0.1, 0.2, 0.3, 0.9]])
     tuner.ask(1, 4)
     assert [tuner.should_prune(trial, 8, value) for trial, value in enumerate([0.0, 0.2, 0.5, 0.95])] == [
         True, True, False, False,
@@ -66,13 +70,13 @@ def test_pruning_compares_with_earlier_batches_only(tmp_path):
 
 def test_replayed_intermediate_values_prune_as_live_ones_did(tmp_path):
     def second_batch(live: bool) -> list[bool]:
-        tuner = Tuner("study", Tune(trials=8, batch=4), SPACE, "higher", DEFAULTS, tmp_path / "j")
+        tuner = Tuner("study", Tune(trials=8, batch=4), GOALS, SPACE, DEFAULTS, tmp_path / "j")
         tuner.ask(0, 4)
         values = [0.1, 0.2, 0.3, 0.9]
         if live:
             for trial, value in enumerate(values):
                 tuner.should_prune(trial, 8, value)
-        tuner.tell([Verdict(value, intermediate=[(8, value)]) for value in values])
+        tuner.tell([told(value, intermediate=[(8, value)]) for value in values])
         tuner.ask(1, 4)
         return [tuner.should_prune(trial, 8, value) for trial, value in enumerate([0.0, 0.2, 0.5, 0.95])]
 
@@ -85,3 +89,39 @@ def test_choices_that_are_no_plain_values_survive_optuna():
     assert to_optuna(SPACE, {**DEFAULTS, "k": 100}) is None
     assert to_optuna(SPACE, {"k": 5}) is None
     assert set(distributions(SPACE)) == set(SPACE)
+
+
+def study(tmp_path, goals: Goals, sampler: str = "tpe", trials: int = 12) -> tuple[list[dict], Tuner]:
+    """A study of two scores that pull apart in k: `error` is best at 2, `bend` at 9."""
+    tuner = Tuner("study", Tune(trials=trials, batch=4, sampler=sampler), goals, SPACE, DEFAULTS, tmp_path / "j")
+    asked = []
+    for batch in range(trials // 4):
+        drawn = tuner.ask(batch, 4)
+        tuner.tell([Verdict({"error": float(p["k"]), "bend": float(9 - p["k"])}) for p in drawn])
+        asked += drawn
+    return asked, tuner
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
+def test_of_two_objectives_the_whole_front_is_chosen_and_asked_again_the_same(tmp_path, sampler):
+    goals = Goals(("error", "bend"), ("lower", "lower"))
+    asked, tuner = study(tmp_path, goals, sampler)
+    again, _ = study(tmp_path, goals, sampler)
+    assert asked == again
+    # Each value of k is on the front: none is better in both.
+    assert {best.params["k"] for best in tuner.best()} == {params["k"] for params in asked}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
+def test_a_limit_keeps_the_best_out_that_breaks_it(tmp_path, sampler):
+    goals = Goals(("bend",), ("lower",), (Limit("error", "<=", 5.0),))
+    asked, tuner = study(tmp_path, goals, sampler)
+    (best,) = tuner.best()
+    assert best.params["k"] == max(params["k"] for params in asked if params["k"] <= 5)
+
+
+def test_where_no_trial_keeps_the_limit_the_nearest_is_chosen(tmp_path):
+    goals = Goals(("bend",), ("lower",), (Limit("error", "<=", 1.0),))
+    asked, tuner = study(tmp_path, goals)
+    (best,) = tuner.best()
+    assert best.params["k"] == min(params["k"] for params in asked)
