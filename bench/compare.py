@@ -16,8 +16,6 @@ from bench.report import frame_of_ledger, reported_configurations
 if TYPE_CHECKING:
     from reports.versus import Comparison, Results
 
-# Of the value before: differences within it are of no practical importance.
-EQUIVALENCE = 0.01
 FINE, REGRESSION, NOTHING = 0, 1, 3
 
 
@@ -32,6 +30,7 @@ def compare(before: Path, after: Path, metrics: Sequence[str], worse_by: float) 
     Raises:
         BadInputError: one of them cannot be read, or has none of the metrics.
     """
+    from reports.comparison import EQUIVALENCE
     from reports.versus import versus
 
     (first, first_asked), (second, second_asked) = _results(before), _results(after)

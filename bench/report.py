@@ -20,6 +20,7 @@ from bench.suite import registry, tables
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reports.across import Ranking
     from reports.leaderboard import Board
     from reports.markdown import FrontPicture, Gallery
 
@@ -124,18 +125,19 @@ def _write_report(
     runs: Sequence[Mapping[str, Any]],
     selections: Sequence[Mapping[str, Any]],
 ) -> Results:
+    from reports.across import rankings
     from reports.figures import quality_against_time, save
     from reports.kernels import read_kernels
     from reports.markdown import kernel_section, report
 
     run = runs[-1] if runs else {}
     boards = leaderboards(frame, run, selections, out)
-    fronts = _fronts(frame, run, selections, out)
-    figures = dict(pictures)
+    ranks, fronts = rankings(boards), _fronts(frame, run, selections, out)
+    figures = {**_critical_differences(ranks, out), **pictures}
     if any(name in board.metrics for board in boards for name in QUALITY):
         save(quality_against_time(boards, QUALITY), out / FIGURES / "quality-time.png")
         figures["Quality against time"] = f"{FIGURES}/quality-time.png"
-    text = report(frame, boards, fronts, figures, galleries, runs, selections)
+    text = report(frame, boards, ranks, fronts, figures, galleries, runs, selections)
     kernels = read_kernels(out)
     if kernels is not None:
         text += f"\n{kernel_section(kernels, f'{FIGURES}/kernels.png')}\n"
@@ -163,6 +165,20 @@ def _fronts(
         save(front_figure(tradeoff), out / path)
         found.append(FrontPicture(tradeoff, path))
     return found
+
+
+def _critical_differences(ranks: Sequence[Ranking], out: Path) -> dict[str, str]:
+    """The diagrams of those metrics that enough data sets are complete for."""
+    from reports.across_tables import critical_difference
+    from reports.figures import save
+
+    figures = {}
+    for ranking in ranks:
+        if ranking.critical is not None:
+            name = "-".join(filter(None, ["ranks", ranking.metric, ranking.among]))
+            figures[f"Critical difference: {ranking.metric} {ranking.among}".strip()] = f"{FIGURES}/{name}.png"
+            save(critical_difference(ranking), out / FIGURES / f"{name}.png")
+    return figures
 
 
 def _embedding_figures(out: Path, records: Sequence[Record]) -> dict[str, str]:

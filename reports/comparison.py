@@ -10,6 +10,9 @@ import numpy as np
 
 from reports.statistics import LEVEL, Estimate, Sample, holm, p_values
 
+# Relative differences within it are of no practical importance.
+EQUIVALENCE = 0.01
+
 
 @dataclass(frozen=True)
 class Candidate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ class Entry:
         best: it is the best of its ranking, or cannot be told from the best.
         tied: the methods that are best, as they cannot be told apart; empty where this one is not among them.
         tail: one point or one seed carries the mean, with the median that is not carried so.
+        among: 'native' or 'attached' where decoders are ranked apart, else ''.
+        sample: the values it is made of, where there are any.
     """
 
     estimate: Estimate | None
@@ -32,6 +34,8 @@ class Entry:
     reason: str = ""
     tied: tuple[str, ...] = ()
     tail: Tail | None = None
+    among: str = ""
+    sample: Sample | None = field(default=None, repr=False, compare=False)
 
     @property
     def best(self) -> bool:
@@ -122,13 +126,12 @@ def boards(
         names = [name for name in in_order(here["metric"], metrics) if name in metrics or not metrics]
         better = {name: str(here.loc[here["metric"] == name, "better"].iloc[0]) for name in names}
         of_method = {method: here[here["method"] == method] for method in in_order(here["method"], methods)}
-        samples = {method: samples_of(rows, names, points_of) for method, rows in of_method.items()}
         of_trials = frame[(frame["dataset"] == dataset) & (frame["phase"] == "tune")]
         rows = [
-            _row(rows, method, names, samples[method], of_trials[of_trials["method"] == method])
+            _row(rows, method, names, decoder_metrics, points_of, of_trials[of_trials["method"] == method])
             for method, rows in of_method.items()
         ]
-        ranked = _with_best(rows, samples, better, decoder_metrics)
+        ranked = _with_best(rows, better)
         tuned = tuple(dict.fromkeys((*tuning["objectives"], *tuning["limited"]))) if tuning else ()
         found.append(Board(dataset, tuple(names), better, ranked, tuned, _how(tuning) if tuning else ""))
     return found
@@ -149,15 +152,22 @@ def _how(tuning: Mapping[str, Any]) -> str:
 
 
 def _row(
-    rows: pd.DataFrame, method: str, metrics: Sequence[str], samples: Mapping[str, Sample], of_trials: pd.DataFrame
+    rows: pd.DataFrame,
+    method: str,
+    metrics: Sequence[str],
+    decoder_metrics: Collection[str],
+    points_of: PointsOf,
+    of_trials: pd.DataFrame,
 ) -> Row:
     models = of_models(rows).drop_duplicates("cell_id")
     fitted = models[~models["status"].isin(["failed", "timeout", "oom", "crashed", "diverged"])]
     decoder = rows.loc[rows["decoder"] != "none", "decoder"]
     stacks = fitted["stack_size"].dropna()
+    kind = str(decoder.iloc[0]) if len(decoder) else "none"
+    samples = samples_of(rows, metrics, points_of)
     return Row(
         method=method,
-        decoder=str(decoder.iloc[0]) if len(decoder) else "none",
+        decoder=kind,
         split=str(rows["split"].iloc[0]),
         n_seeds=int(of_models(final_values(rows))["cell_id"].nunique()),
         fit_seconds=_mean(fitted["fit_seconds"]),
@@ -165,7 +175,9 @@ def _row(
         stack_size=int(stacks.max()) if len(stacks) else 1,
         trials=int(of_trials["config_id"].nunique()),
         tune_seconds=_seconds_of(of_trials.drop_duplicates("cell_id")),
-        entries={name: _entry(rows, name, samples.get(name)) for name in metrics},
+        entries={
+            name: _entry(rows, name, samples.get(name), kind if name in decoder_metrics else "") for name in metrics
+        },
     )
 
 
@@ -180,12 +192,12 @@ def _mean(values: pd.Series) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def _entry(rows: pd.DataFrame, name: str, sample: Sample | None) -> Entry:
+def _entry(rows: pd.DataFrame, name: str, sample: Sample | None, among: str) -> Entry:
     status, reason = standing(rows, name)
     if sample is not None:
-        return Entry(estimate(sample), status, reason, tail=tail_of(sample))
+        return Entry(estimate(sample), status, reason, tail=tail_of(sample), among=among, sample=sample)
     valued = rows[(rows["metric"] == name) & rows["value"].notna()]
-    return Entry(_with_own_interval(rows, name) if len(valued) else None, status, reason)
+    return Entry(_with_own_interval(rows, name) if len(valued) else None, status, reason, among=among)
 
 
 def _with_own_interval(rows: pd.DataFrame, name: str) -> Estimate:
@@ -195,31 +207,21 @@ def _with_own_interval(rows: pd.DataFrame, name: str) -> Estimate:
     return Estimate(float(known["value"][name]), low, high, int(known["n_seeds"][name]), over="models and pairs")
 
 
-def _with_best(
-    rows: Sequence[Row],
-    samples: Mapping[str, Mapping[str, Sample]],
-    better: Mapping[str, str],
-    decoder_metrics: Collection[str],
-) -> tuple[Row, ...]:
+def _with_best(rows: Sequence[Row], better: Mapping[str, str]) -> tuple[Row, ...]:
     rankings: dict[tuple[str, str], dict[str, Candidate]] = {}
     for row in rows:
         for name, entry in row.entries.items():
             if entry.ranked and entry.estimate is not None:
-                ranking = rankings.setdefault(_ranking(row, name, decoder_metrics), {})
-                ranking[row.method] = Candidate(entry.estimate, samples[row.method].get(name))
+                rankings.setdefault((name, entry.among), {})[row.method] = Candidate(entry.estimate, entry.sample)
     best = {key: best_of(candidates, better[key[0]]) for key, candidates in rankings.items()}
 
     def marked(row: Row, name: str, entry: Entry) -> Entry:
-        group = best.get(_ranking(row, name, decoder_metrics), frozenset())
+        group = best.get((name, entry.among), frozenset())
         return replace(entry, tied=tuple(sorted(group))) if row.method in group else entry
 
     return tuple(
         replace(row, entries={name: marked(row, name, entry) for name, entry in row.entries.items()}) for row in rows
     )
-
-
-def _ranking(row: Row, name: str, decoder_metrics: Collection[str]) -> tuple[str, str]:
-    return name, row.decoder if name in decoder_metrics else ""
 
 
 def short(value: float) -> str:

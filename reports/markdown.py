@@ -9,6 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from reports.across import Ranking
+from reports.across_tables import LEGEND as ACROSS_LEGEND
+from reports.across_tables import across_tables, conclusions
 from reports.frames import in_order, of_models
 from reports.kernels import LEGEND as KERNEL_LEGEND
 from reports.kernels import kernel_tables
@@ -46,6 +49,7 @@ class FrontPicture:
 def report(
     frame: pd.DataFrame,
     boards: Sequence[Board],
+    ranks: Sequence[Ranking],
     fronts: Sequence[FrontPicture],
     figures: Mapping[str, str],
     galleries: Sequence[Gallery],
@@ -55,6 +59,7 @@ def report(
     """The whole report.
 
     Args:
+        ranks: over data sets.
         fronts: of each data set, where two objectives were traded.
         figures: title -> path relative to the report.
         galleries: the pictures of each method on each data set.
@@ -68,6 +73,8 @@ def report(
     parts += ["## Leaderboards", _LEGEND]
     for board in boards:
         parts += [f"### {board.dataset}", leaderboard(board)]
+    if ranks:
+        parts += ["## Over all data sets", ACROSS_LEGEND, _ranks(boards, ranks)]
     if fronts:
         parts += ["## Trade-offs", FRONT_LEGEND, *map(_front, fronts)]
     stability = stability_tables(frame)
@@ -98,6 +105,12 @@ _LEGEND = (
     "other seeds and rows. `n/a`: the method or the data cannot have that score. `(train)`: the method cannot encode "
     "new points and is scored on its training embedding."
 )
+
+
+def _ranks(boards: Sequence[Board], ranks: Sequence[Ranking]) -> str:
+    methods = in_order(row.method for board in boards for row in board.rows)
+    said = "\n".join(f"- {sentence}" for sentence in conclusions(ranks))
+    return "\n\n".join(filter(None, [markdown_table(across_tables(ranks, methods)), said]))
 
 
 def _front(front: FrontPicture) -> str:
