@@ -168,7 +168,7 @@ def _leaderboard(board: Board) -> Any:
     table.add_column("decoder", no_wrap=True)
     for name in board.metrics:
         table.add_column(board.column(name).replace("_", "\n", 1), justify="right", no_wrap=True)
-    for name in ("fit s", "decoder s", "trials", "tuning s"):
+    for name in ("fit s", "decoder s", *(("trials", "tuning s") if board.how else ())):
         table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
     for row in board.rows:
         cells = [_entry(row.entries[name]) for name in board.metrics]
@@ -176,13 +176,14 @@ def _leaderboard(board: Board) -> Any:
             "–" if seconds is None else f"{seconds:.2f}"
             for seconds in (row.fit_seconds, row.decoder_seconds, row.tune_seconds)
         )
-        table.add_row(row.method, row.decoder, *cells, fit, decoder, str(row.trials or "–"), tuning)
+        tuned = (str(row.trials or "–"), tuning) if board.how else ()
+        table.add_row(row.method, row.decoder, *cells, fit, decoder, *tuned)
     return table
 
 
 _MARKS_EXPLAINED = (
-    "* best  = best, not to be told apart  x collapsed  c by construction (neither is ranked)  ~ median: few points or "
-    "one seed carry the mean"
+    "* best  = best, not to be told apart  ~ median: few points or one seed carry the mean\n"
+    "never ranked: x collapsed, c by construction"
 )
 
 

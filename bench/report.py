@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import BadInputError
 from bench.record import models
 from bench.record.cells import Cell, Group
-from bench.record.collapse import with_collapsed
+from bench.record.collapse import too_little, with_collapsed
 from bench.record.ledger import Ledger
 from bench.record.records import Record
 from bench.record.results import current, failed_groups, rows
@@ -47,7 +47,8 @@ def write_results(out: Path, ledger: Ledger) -> Results:
     frame = frame_of_ledger(ledger)
     write_frame(frame, out / FRAME)
     records = [record for record in current(ledger) if _is_reported(record, ledger)]
-    pictures, galleries = _embedding_figures(out, records), _galleries(out, records)
+    lost = {record.cell.id: too_little(record.explained_variance, _least_explained(ledger)) for record in records}
+    pictures, galleries = _embedding_figures(out, records, lost), _galleries(out, records, lost)
     results = _write_report(out, frame, pictures, galleries, ledger.runs, _selections(ledger, run))
     return Results(results.frame, results.boards, [out / FRAME, *results.files])
 
@@ -57,11 +58,15 @@ def frame_of_ledger(ledger: Ledger) -> pd.DataFrame:
     from reports.frames import results_frame
 
     run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
-    # Ledgers of before it was written down have the default.
-    least = run.get("min_explained_variance", tables.Report().min_explained_variance)
     metrics = run.get("metrics", ())
-    records = with_collapsed(list(current(ledger)), least)
+    records = with_collapsed(list(current(ledger)), _least_explained(ledger))
     return results_frame(rows([*records, *failed_groups(records, metrics)], metrics))
+
+
+def _least_explained(ledger: Ledger) -> float:
+    """Below which a model is collapsed; ledgers of before it was written down have the default."""
+    run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
+    return float(run.get("min_explained_variance", tables.Report().min_explained_variance))
 
 
 def _is_reported(record: Record, ledger: Ledger) -> bool:
@@ -181,8 +186,12 @@ def _critical_differences(ranks: Sequence[Ranking], out: Path) -> dict[str, str]
     return figures
 
 
-def _embedding_figures(out: Path, records: Sequence[Record]) -> dict[str, str]:
-    """One figure of small multiples for each data set, of each method's first report seed."""
+def _embedding_figures(out: Path, records: Sequence[Record], lost: Mapping[str, str | None]) -> dict[str, str]:
+    """One figure of small multiples for each data set, of each method's first report seed.
+
+    Args:
+        lost: why a model is collapsed, by cell id.
+    """
     from reports.figures import embeddings, read_embedding, save
 
     panels: dict[str, dict[str, Any]] = {}
@@ -191,7 +200,7 @@ def _embedding_figures(out: Path, records: Sequence[Record]) -> dict[str, str]:
         if cell.method not in here:
             found = read_embedding(models.model_folder(out, cell.id))
             if found is not None:
-                here[cell.method] = found
+                here[cell.method] = found if lost[cell.id] is None else replace(found, note="collapsed")
     figures = {}
     for dataset, shown in sorted(panels.items()):
         if shown:
@@ -207,7 +216,7 @@ def _reported_models(records: Sequence[Record]) -> list[Cell]:
     return sorted(good, key=lambda cell: cell.seed)
 
 
-def _galleries(out: Path, records: Sequence[Record]) -> list[Gallery]:
+def _galleries(out: Path, records: Sequence[Record], lost: Mapping[str, str | None]) -> list[Gallery]:
     """The pictures of each reported method on each data set: of the first report seed, and of all seeds together."""
     first: dict[tuple[str, str], Cell] = {}
     for cell in _reported_models(records):
@@ -218,10 +227,10 @@ def _galleries(out: Path, records: Sequence[Record]) -> list[Gallery]:
         for record in records
         if isinstance(record.cell, Group) and record.status == "ok"
     }
-    return [_gallery(out, model, groups.get(pair)) for pair, model in sorted(first.items())]
+    return [_gallery(out, model, groups.get(pair), lost[model.id] or "") for pair, model in sorted(first.items())]
 
 
-def _gallery(out: Path, model: Cell, group: Group | None) -> Gallery:
+def _gallery(out: Path, model: Cell, group: Group | None, lost: str) -> Gallery:
     from reports.figures import save
     from reports.markdown import Gallery
     from reports.pictures import draw, read_pictures
@@ -231,7 +240,7 @@ def _gallery(out: Path, model: Cell, group: Group | None) -> Gallery:
         for kind, caption, figure in draw(read_pictures(models.model_folder(out, unit.id))):
             paths[caption] = f"{FIGURES}/{model.dataset.name}/{model.method}-{kind}.png"
             save(figure, out / paths[caption])
-    return Gallery(model.dataset.name, model.method, model.seed, paths)
+    return Gallery(model.dataset.name, model.method, model.seed, paths, lost)
 
 
 def _is_of_decoder(name: str) -> bool:

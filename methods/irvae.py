@@ -30,7 +30,7 @@ class IRVAE(VAE):
     Args:
         iso_reg: weight of F.
         mixup: reach of the mixing coefficient beyond [0, 1].
-        beta: weight of the KL term.
+        beta, initial_sigma: see `vae`.
         latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
             random_state, device: see `ae`.
 
@@ -39,7 +39,7 @@ class IRVAE(VAE):
     """
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "published": {**PUBLISHED_NETWORK, "beta": 1.0, "iso_reg": 1000.0, "mixup": 0.2}
+        "published": {**PUBLISHED_NETWORK, "beta": 1.0, "initial_sigma": 1.0, "iso_reg": 1000.0, "mixup": 0.2}
     }
     search_space: ClassVar[dict[str, Any]] = {
         "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},
@@ -53,6 +53,7 @@ class IRVAE(VAE):
         iso_reg: float = 100.0,
         mixup: float = 0.2,
         beta: float = 1.0,
+        initial_sigma: float = 0.1,
         hidden: Sequence[int] = (128, 128),
         activation: Activation = "silu",
         output: Output = "linear",
@@ -68,6 +69,7 @@ class IRVAE(VAE):
         super().__init__(
             latent_dim=latent_dim,
             beta=beta,
+            initial_sigma=initial_sigma,
             hidden=hidden,
             activation=activation,
             output=output,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.autoencoder import PUBLISHED_NETWORK, Scaling
-from methods.base import require_not_negative
+from methods.base import require_not_negative, require_positive
 from methods.network_method import Extracted, NetworkMethod
 from methods.networks.layers import Activation, FirstColumns, Output, member, output_layer, stacked_mlp
 from methods.training.problem import Problem, Terms
@@ -31,13 +31,18 @@ class VAE(NetworkMethod):
 
     Args:
         beta: weight of the KL term.
+        initial_sigma: sigma when training begins, in network units, in which features have a variance of about 1. At
+            1 all of the data is noise to begin with: the KL term then empties the codes before the decoder has learnt
+            anything from them, often for good.
         latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
             random_state, device: see `ae`.
 
     Source: Kingma and Welling 2014; preset 'published' is the VAE of Lee et al., ICLR 2022.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"published": {**PUBLISHED_NETWORK, "beta": 1.0}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "published": {**PUBLISHED_NETWORK, "beta": 1.0, "initial_sigma": 1.0}
+    }
     search_space: ClassVar[dict[str, Any]] = {
         "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},
         "beta": {"low": 0.1, "high": 10.0, "log": True},
@@ -49,6 +54,7 @@ class VAE(NetworkMethod):
         self,
         latent_dim: int = 2,
         beta: float = 1.0,
+        initial_sigma: float = 0.1,
         hidden: Sequence[int] = (128, 128),
         activation: Activation = "silu",
         output: Output = "linear",
@@ -63,6 +69,7 @@ class VAE(NetworkMethod):
     ) -> None:
         self.latent_dim = latent_dim
         self.beta = beta
+        self.initial_sigma = initial_sigma
         self.hidden = hidden
         self.activation = activation
         self.output = output
@@ -78,6 +85,7 @@ class VAE(NetworkMethod):
     def check_parameters(self) -> None:
         super().check_parameters()
         require_not_negative(self, "beta")
+        require_positive(self, "initial_sigma")
 
     def _build(self, n_features: int, generators: Sequence[torch.Generator]) -> nn.Module:
         return _StackedVAE(self, n_features, generators)
@@ -96,7 +104,7 @@ class _StackedVAE(nn.Module):
         self.encoder = stacked_mlp([n_features, *hidden, 2 * d], method.activation, generators)
         self.decoder = stacked_mlp([d, *hidden[::-1], n_features], method.activation, generators)
         self.decoder.extend(output_layer(method.output))
-        self.raw_sigma = nn.Parameter(torch.ones(len(generators)))
+        self.raw_sigma = nn.Parameter(torch.full((len(generators),), float(method.initial_sigma)))
 
     @property
     def log_sigma(self) -> Tensor:

@@ -36,6 +36,8 @@ class Metric:
         by_point: `by_point(view)` gives values (n,) of the scored points (or of the pairs of them that are scored)
             whose mean is the headline and whose spread says how sure it is (`metrics.influence`); None where there
             are none.
+        influence: whether those are the score with each point's influence on it, and not scores of the points, so
+            that they have no median that says anything.
         trivial: `trivial(view)` says why the score follows from the form of this model and not from what it learned,
             or gives None; such a score is shown and never ranked. Where the scope is 'seeds' it gets a list of views.
         at_k: for a metric of neighbourhoods, `at_k(view, k)`; `NAME_k20` then asks for k = 20.
@@ -51,6 +53,7 @@ class Metric:
     version: int = 1
     least_rows: Mapping[str, int] = field(default_factory=dict)
     by_point: Callable[[View], Array] | None = None
+    influence: bool = False
     trivial: Callable[[Any], str | None] | None = None
     at_k: Callable[[View, int], Scores] | None = None
     by_point_at_k: Callable[[View, int], Array] | None = None

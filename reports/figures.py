@@ -27,12 +27,16 @@ _DPI = 110
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Latent points (n, 2) with a colour each, and the pullback metric (m, 2, 2) at some of them (m,)."""
+    """Latent points (n, 2) with a colour each, and the pullback metric (m, 2, 2) at some of them (m,).
+
+    `note` is said beside the method's name.
+    """
 
     Z: Array
     colour: Array | None
     rows: Array | None
     G: Array | None
+    note: str = ""
 
 
 def read_embedding(folder: Path) -> Embedding | None:
@@ -54,7 +58,8 @@ def embeddings(panels: Mapping[str, Embedding], title: str) -> Figure:
     figure = Figure(figsize=(3.2 * columns, 3.3 * rows + 0.4), layout="constrained")
     figure.suptitle(title)
     for position, (name, embedding) in enumerate(panels.items(), start=1):
-        axes = figure.add_subplot(rows, columns, position, title=name)
+        title = f"{name} ({embedding.note})" if embedding.note else name
+        axes = figure.add_subplot(rows, columns, position, title=title)
         _scatter(axes, embedding)
     return figure
 

@@ -30,12 +30,16 @@ GOOD = ("ok", "n/a", BY_CONSTRUCTION, COLLAPSED)
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of one fitted model: caption -> path relative to the report."""
+    """Pictures of one fitted model: caption -> path relative to the report.
+
+    `lost` says why the model is collapsed; '' where it is not.
+    """
 
     dataset: str
     method: str
     seed: int
     pictures: Mapping[str, str]
+    lost: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,8 @@ def _front(front: FrontPicture) -> str:
 
 def _gallery(gallery: Gallery) -> str:
     shown = "\n\n".join(f"{caption}\n\n![{caption}]({path})" for caption, path in gallery.pictures.items())
-    title = f"{gallery.dataset}: {gallery.method}, seed {gallery.seed}"
+    collapsed = f" (collapsed: {gallery.lost})" if gallery.lost else ""
+    title = f"{gallery.dataset}: {gallery.method}, seed {gallery.seed}{collapsed}"
     return f"<details><summary>{title}</summary>\n\n{shown}\n\n</details>"
 
 
@@ -139,14 +144,14 @@ def kernel_section(frame: pd.DataFrame, figure: str) -> str:
 
 def leaderboard(board: Board) -> str:
     """One data set's table in markdown, and what has to be known to read it."""
-    costs = ["fit s", "decoder s", "stack", "trials", "tuning s"]
+    costs = ["fit s", "decoder s", "stack", *(["trials", "tuning s"] if board.how else [])]
     header = ["method", "decoder", *map(board.column, board.metrics), *costs, "seeds"]
     lines = [header, ["---"] * len(header)]
     for row in board.rows:
         cells = [_score(row.entries[name]) for name in board.metrics]
         mark = " (train)" if row.split == "train" else ""
         cost = [_seconds(row.fit_seconds), _seconds(row.decoder_seconds), str(row.stack_size)]
-        cost += [str(row.trials or "–"), _seconds(row.tune_seconds)]
+        cost += [str(row.trials or "–"), _seconds(row.tune_seconds)] if board.how else []
         lines.append([row.method + mark, row.decoder, *cells, *cost, str(row.n_seeds)])
     return "\n\n".join(filter(None, [markdown_table(lines), "\n".join(f"- {note}" for note in notes(board))]))
 

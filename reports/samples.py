@@ -11,8 +11,10 @@ from reports.frames import is_over_seeds, of_models
 from reports.statistics import Sample
 
 Array = np.ndarray
-# The scores of a model by point, by metric, from its cell id; empty where there are none.
+# The scores of a model by point, by metric, from its cell id; empty where there are none. Where they are influences on
+# the score, and not scores of the points, the metric's name has this at its end.
 PointsOf = Callable[[str], Mapping[str, Array]]
+INFLUENCE = ".influence"
 
 BY_CONSTRUCTION, COLLAPSED, SINGULAR = "by construction", "collapsed", "rank-deficient"
 
@@ -31,13 +33,16 @@ def samples_of(rows: pd.DataFrame, metrics: Sequence[str], points_of: PointsOf) 
         counted = here[here["status"] != COLLAPSED]
         here = counted if len(counted) else here
         if len(here):
-            points = [by_cell.get(str(cell), {}).get(name) for cell in here["cell_id"]]
+            of_cells = [by_cell.get(str(cell), {}) for cell in here["cell_id"]]
+            influences = _table([given.get(name + INFLUENCE) for given in of_cells])
             # A frame of another program may name no seeds, or one seed for all.
             named = here["seed"].notna().all() and here["seed"].is_unique
             seeds = here["seed"].tolist() if named else range(len(here))
             found[name] = Sample(
-                here["value"].to_numpy(dtype=np.float64), tuple(seeds), _table(points), str(here["split"].iloc[0])
-            )
+                here["value"].to_numpy(dtype=np.float64), tuple(seeds),
+                _table([given.get(name) for given in of_cells]) if influences is None else influences,
+                str(here["split"].iloc[0]), influences is not None,
+            )  # fmt: skip
     return found
 
 

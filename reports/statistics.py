@@ -12,7 +12,7 @@ Source: Owen 2007, The pigeonhole bootstrap, Ann. Appl. Stat. 1; Efron and Tibsh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 
@@ -39,12 +39,14 @@ class Sample:
         values: by seed (n_seeds,). seeds: which those are.
         points: by seed and test point (n_seeds, n_points), where the metric gives them; their means are the values.
         split: of which split the points are.
+        influence: whether `points` are influences on the score, and not scores of the points.
     """
 
     values: Array
     seeds: tuple[int, ...] = ()
     points: Array | None = None
     split: str = "test"
+    influence: bool = False
 
     @property
     def n_points(self) -> int | None:
@@ -207,7 +209,7 @@ def change(before: Sample, after: Sample) -> Change:
 def _rows(sample: Sample, rows: Sequence[int]) -> Sample:
     """These rows of a sample, numbered anew."""
     points = None if sample.points is None else sample.points[list(rows)]
-    return Sample(sample.values[list(rows)], tuple(range(len(rows))), points, sample.split)
+    return replace(sample, values=sample.values[list(rows)], seeds=tuple(range(len(rows))), points=points)
 
 
 def holm(p_values: Array) -> Array:

@@ -23,13 +23,14 @@ class Tail:
 def tail_of(sample: Sample) -> Tail | None:
     """The tail of a mean, if that is what it tells of."""
     values = np.asarray(sample.values, dtype=np.float64)
-    typical = values if sample.points is None else np.median(sample.points, axis=1)
+    scores = None if sample.influence else sample.points
+    typical = values if scores is None else np.median(scores, axis=1)
     seed = _lone_seed(values)
     if seed is not None:
         name = sample.seeds[seed] if len(sample.seeds) == len(values) else seed
         return Tail(f"seed {name}", float(np.median(typical)))
     median = float(np.median(typical))
-    if sample.points is not None and 0 < _MEDIANS * median < values.mean():
+    if scores is not None and 0 < _MEDIANS * median < values.mean():
         return Tail("points", median)
     return None
 

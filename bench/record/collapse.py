@@ -22,7 +22,7 @@ def with_collapsed(records: Sequence[Record], least: float) -> list[Record]:
     Args:
         least: explained variance below which a model is collapsed, [0, 1].
     """
-    reasons = {record.cell.id: _too_little(record.explained_variance, least) for record in records}
+    reasons = {record.cell.id: too_little(record.explained_variance, least) for record in records}
     return [
         _judged_group(record, record.cell, reasons) if isinstance(record.cell, Group) else _judged(record, least)
         for record in records
@@ -55,11 +55,12 @@ def _judged_group(record: Record, group: Group, reasons: Mapping[str, str | None
 def _reason(record: Record, name: str, least: float) -> str | None:
     own = record.value(name + _OWN)
     if own is not None:
-        return _too_little(own, least)
-    return _too_little(record.explained_variance, least) if _is_of_geometry(name) else None
+        return too_little(own, least)
+    return too_little(record.explained_variance, least) if _is_of_geometry(name) else None
 
 
-def _too_little(explained: float | None, least: float) -> str | None:
+def too_little(explained: float | None, least: float) -> str | None:
+    """Why a model of this explained variance is collapsed; None where it is not, or nobody knows."""
     if explained is None or explained >= least:
         return None
     return f"explained variance {explained:.2g}, below {least:g}"

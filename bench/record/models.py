@@ -19,6 +19,8 @@ ARRAYS = "model.safetensors"
 FACTS = "model.json"
 PICTURES = "pictures.safetensors"
 POINTS = "points.safetensors"
+# Of a metric's name, where the values by point are influences on its score and not scores of the points.
+INFLUENCE = ".influence"
 
 
 def model_folder(out: Path, cell_id: str) -> Path:

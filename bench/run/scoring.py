@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.record.models import INFLUENCE
 from bench.record.records import Score
 from metrics.catalog import decoding
 from metrics.view import NotApplicableError, View, least_rows_of, too_few_rows
@@ -90,7 +91,7 @@ def by_point(view: View, metrics: Sequence[tuple[str, Any]], scores: Sequence[Sc
             log.warning("%s gives no values by point: %s: %s", metric.name, type(error).__name__, error)
             continue
         if values.ndim == 1 and math.isclose(mean, headlines[metric.name], rel_tol=1e-5, abs_tol=1e-9):
-            found[metric.name] = values
+            found[metric.name + (INFLUENCE if getattr(metric, "influence", False) else "")] = values
         else:
             log.warning(
                 "%s: the mean of its values by point, of shape %s, is %g and not its score, %g; they are left out",

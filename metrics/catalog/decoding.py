@@ -44,7 +44,7 @@ reconstruction_mse = Metric(
 explained_variance = Metric(
     "explained_variance", _explained_variance, "higher", frozenset({"reconstruction"}),
     about="R2 of decode(encode(x)): 1 - MSE / variance about the training mean, at most 1, 0 for that mean itself",
-    by_point=_explained_by_point,
+    by_point=_explained_by_point, influence=True,
 )  # fmt: skip
 uncertainty_ratio = Metric(
     "uncertainty_ratio", _uncertainty_ratio, "higher", frozenset({"deviation"}),

@@ -56,6 +56,7 @@ def _proxy_spearman(view: View) -> Scores:
 stress = Metric(
     "stress", lambda view: distances.stress(view.X, view.Z), "lower", frozenset({"spread"}), least_rows={"scored": 3},
     about="scale-normalised stress of pairwise distances, [0, 1] (Smelser et al. 2024)", by_point=_stress_by_point,
+    influence=True,
 )  # fmt: skip
 distance_spearman = Metric(
     "distance_spearman", lambda view: distances.distance_spearman(view.X, view.Z), "higher", frozenset({"spread"}),
@@ -64,7 +65,7 @@ distance_spearman = Metric(
 geodesic_stress = Metric(
     "geodesic_stress", _geodesic_stress, "lower", frozenset({"geodesic", "spread"}), least_rows={"scored": 3},
     about="scale-normalised stress of latent distances against exact manifold geodesics, [0, 1]",
-    by_point=_geodesic_stress_by_point,
+    by_point=_geodesic_stress_by_point, influence=True,
 )  # fmt: skip
 proxy_spearman = Metric(
     "proxy_spearman", _proxy_spearman, "higher", frozenset({"proxy"}), least_rows={"scored": 3},

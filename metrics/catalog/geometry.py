@@ -106,7 +106,7 @@ def _var_log_det(view: View) -> float:
 relaxed_distortion = Metric(
     "relaxed_distortion", _relaxed_distortion, "lower", frozenset({"decoder"}),
     about="d E[tr G^2] / (E tr G)^2 - 1, 0 for a scaled isometry (Lee et al., ICLR 2022)",
-    by_point=_distortion_by_point, trivial=_affine,
+    by_point=_distortion_by_point, influence=True, trivial=_affine,
 )  # fmt: skip
 mcn = Metric(
     "mcn", lambda view: _conditions(view.metric_tensor), "lower", frozenset({"decoder"}),
@@ -121,10 +121,10 @@ mcn_attached = Metric(
 metric_variance = Metric(
     "metric_variance", _metric_variance, "lower", frozenset({"decoder"}),
     about="spread of the pullback metric over points, 0 where it is constant (Lee et al., ICLR 2022)",
-    by_point=_variance_by_point, trivial=_affine,
+    by_point=_variance_by_point, influence=True, trivial=_affine,
 )  # fmt: skip
 var_log_det = Metric(
     "var_log_det", _var_log_det, "lower", frozenset({"decoder"}),
     about="variance of log det G over points, 0 where volumes are magnified alike (Nazari et al., ICML 2023)",
-    by_point=_log_det_by_point, trivial=_affine,
+    by_point=_log_det_by_point, influence=True, trivial=_affine,
 )  # fmt: skip

@@ -63,6 +63,10 @@ def test_the_mean_over_points_is_the_score(metric):
     assert values.shape == (N,) and values.mean() == pytest.approx(headline(metric, seen), rel=1e-9)
 
 
+def test_values_that_are_no_scores_of_points_are_marked():
+    assert all(metric.influence for metric in SMOOTH) and not any(metric.influence for metric in MEANS)
+
+
 @pytest.mark.parametrize("metric", SMOOTH, ids=lambda metric: metric.name)
 def test_the_standard_error_is_that_of_the_jackknife(metric):
     left_out = np.array([headline(metric, view(np.delete(np.arange(N), i))) for i in range(N)])

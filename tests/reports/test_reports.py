@@ -191,6 +191,18 @@ def test_a_mean_leaves_collapsed_models_out_and_then_is_not_ranked():
     assert entry.estimate.mean == 3 and entry.status == "1 of 3 collapsed" and best(board)["b"] == "*"
 
 
+def test_a_mean_that_few_points_carry_has_its_median_beside_it_but_influences_have_none():
+    values = np.concatenate([np.ones(99), [1_000.0]])
+    rows = seeds("a", [values.mean()] * 3) + seeds("b", [20.0, 21.0, 22.0])
+
+    def text(name):
+        (board,) = boards(results_frame(rows), set(), points_of=lambda cell: {name: values} if cell[0] == "a" else {})
+        return leaderboard(board)
+
+    assert "median 1" in text("mcn") and "a few points carry it" in text("mcn")
+    assert "median" not in text("mcn.influence") and "100 test points" in text("mcn.influence")
+
+
 def test_a_mean_that_one_seed_carries_has_its_median_beside_it():
     (board,) = boards(results_frame(seeds("tsne", [1.6, 1072.0, 1.7])), set())
     assert "358, median 1.7" in leaderboard(board) and "seed 1 does" in leaderboard(board)
