@@ -81,7 +81,7 @@ class Autoencoder(NetworkMethod):
     def __init__(
         self,
         latent_dim: int = 2,
-        hidden: Sequence[int] = (128, 128),
+        hidden: Sequence[int] = (128, 128, 128),
         activation: Activation = "silu",
         output: Output = "linear",
         scaling: Scaling = "standard",

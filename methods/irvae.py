@@ -27,6 +27,9 @@ class IRVAE(VAE):
     them into the encoder. The published code estimates F from one Gaussian probe; here it is exact up to 16
     latent dimensions and probed above, which has the same expectation and less noise.
 
+    The defaults are chosen on the Swiss roll. At `beta` = 1 no weight keeps more than 0.94 of its variance, as no VAE
+    does: its posteriors are wider than the roll's turns are apart. At 0.01 they are not, and the roll is unrolled.
+
     Args:
         iso_reg: weight of F.
         mixup: reach of the mixing coefficient beyond [0, 1].
@@ -43,25 +46,25 @@ class IRVAE(VAE):
     }
     search_space: ClassVar[dict[str, Any]] = {
         "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},
-        "iso_reg": {"low": 0.1, "high": 1e4, "log": True},
+        "iso_reg": {"low": 0.1, "high": 1e3, "log": True},
     }
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "beta", "iso_reg")
 
     def __init__(
         self,
         latent_dim: int = 2,
-        iso_reg: float = 100.0,
+        iso_reg: float = 20.0,
         mixup: float = 0.2,
-        beta: float = 1.0,
+        beta: float = 0.01,
         initial_sigma: float = 0.1,
-        hidden: Sequence[int] = (128, 128),
+        hidden: Sequence[int] = (128, 128, 128),
         activation: Activation = "silu",
         output: Output = "linear",
         scaling: Scaling = "standard",
         epochs: int | None = None,
         batch_size: int = 100,
-        learning_rate: float = 1e-3,
-        patience: int | None = 100,
+        learning_rate: float = 2e-3,
+        patience: int | None = 200,
         clip_norm: float | None = 100.0,
         random_state: int = 0,
         device: str = "auto",

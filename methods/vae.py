@@ -45,7 +45,7 @@ class VAE(NetworkMethod):
     }
     search_space: ClassVar[dict[str, Any]] = {
         "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},
-        "beta": {"low": 0.1, "high": 10.0, "log": True},
+        "beta": {"low": 0.01, "high": 10.0, "log": True},
     }
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
     prior: ClassVar[Literal["normal"] | None] = "normal"
@@ -55,7 +55,7 @@ class VAE(NetworkMethod):
         latent_dim: int = 2,
         beta: float = 1.0,
         initial_sigma: float = 0.1,
-        hidden: Sequence[int] = (128, 128),
+        hidden: Sequence[int] = (128, 128, 128),
         activation: Activation = "silu",
         output: Output = "linear",
         scaling: Scaling = "standard",
