@@ -68,7 +68,7 @@ def test_digits_are_learned():
     from sklearn.datasets import load_digits
 
     X = (load_digits().data / 16).astype(np.float32)
-    method = CNNVAE(channels=[8, 16], latent_dim=4, epochs=40, sample_shape=(1, 8, 8)).fit(X[:1200], X_val=X[1200:1400])
+    method = CNNVAE(channels=[8, 16], latent_dim=4, epochs=25, sample_shape=(1, 8, 8)).fit(X[:1200], X_val=X[1200:1400])
     error = np.mean((method.decode(method.encode(X[1400:])) - X[1400:]) ** 2)
     assert error < 0.6 * X.var(axis=0).mean()
 

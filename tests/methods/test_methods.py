@@ -54,7 +54,7 @@ def test_isomap_unrolls_the_swiss_roll():
 def test_an_autoencoder_learns_the_s_curve():
     data = SCurve(n=600).load()
     X, T = data.X[data.train], data.X[data.test]
-    method = Autoencoder().fit(X, X_val=data.X[data.validation])
+    method = Autoencoder(epochs=250).fit(X, X_val=data.X[data.validation])
     assert np.mean((method.decode(method.encode(T)) - T) ** 2) < 0.02 * X.var()
     assert method.history_["loss"][-1] < 0.1 * method.history_["loss"][0]
 
@@ -64,7 +64,7 @@ def test_irvae_is_closer_to_an_isometry_than_vae():
     X, T = data.X[data.train], data.X[data.test]
     found = {}
     for component in (VAE, IRVAE):
-        method = component(epochs=150).fit(X, X_val=data.X[data.validation])
+        method = component(epochs=80).fit(X, X_val=data.X[data.validation])
         found[component] = float(relaxed_distortion(method.decoders_[0].double(), latent_points(method, T)).detach())
     assert found[IRVAE] < 0.1 * found[VAE]
 

@@ -113,7 +113,7 @@ def test_a_tuned_run_reports_the_winner_on_other_seeds(bench, write_suite, tmp_p
     assert all(row["todo"] == 0 for row in plan)
 
 
-@pytest.mark.parametrize("n_runs", [3, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_runs", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_run_killed_at_random_moments_resumes_to_the_same_table(bench, write_suite, tmp_path, n_runs):
     write_suite(TUNED)
     assert bench("run", "--out", "clean", "--jobs", "2").returncode == 0
