@@ -95,6 +95,9 @@ def estimate(sample: Sample) -> Estimate:
 def p_values(samples: Mapping[str, Sample]) -> dict[frozenset[str], float]:
     """For each pair of methods the two-sided p of the hypothesis that they have the same mean.
 
+    Where no score can be negative, logarithms are compared: methods then differ by a factor, and a method whose scores
+    are large, and vary as much, does not set the scale for those with small ones.
+
     Pairs are compared by test point and seed. Of few seeds some pair's differences lie close together by chance, and
     of many pairs one surely does: no pair is taken to vary less over seeds than pairs commonly do (the median), unless
     neither method varies at all.
@@ -103,6 +106,24 @@ def p_values(samples: Mapping[str, Sample]) -> dict[frozenset[str], float]:
         No value for a pair of which nothing tells how far chance goes: one value each, or values that are the same for
         every seed and are not known by point.
     """
+    if all(map(_is_of_a_ratio_scale, samples.values())):
+        samples = {name: _logarithm(sample) for name, sample in samples.items()}
+    return _p_values(samples)
+
+
+def _is_of_a_ratio_scale(sample: Sample) -> bool:
+    by_point = None if sample.influence else sample.points
+    return bool(np.min(sample.values) > 0 and (by_point is None or by_point.min() >= 0))
+
+
+def _logarithm(sample: Sample) -> Sample:
+    """The logarithm of each seed's score, with the points' influences on it (to first order) around it."""
+    values = np.log(sample.values)
+    relative = None if sample.points is None else sample.points / sample.points.mean(axis=1, keepdims=True) - 1
+    return replace(sample, values=values, points=None if relative is None else values[:, None] + relative)
+
+
+def _p_values(samples: Mapping[str, Sample]) -> dict[frozenset[str], float]:
     found = {
         frozenset((a, b)): _difference(samples[a], samples[b])
         for a, b in combinations(sorted(samples), 2)
@@ -199,7 +220,7 @@ def change(before: Sample, after: Sample) -> Change:
     table = _differences(after, before)
     means = float(before.values.mean()), float(after.values.mean())
     difference = means[1] - means[0]
-    p = p_values({"before": before, "after": after}).get(frozenset(("before", "after")))
+    p = _p_values({"before": before, "after": after}).get(frozenset(("before", "after")))
     if p is None or table is None:
         return Change(*means, difference, None, None, None)
     low, high = _interval(table) or (difference, difference)

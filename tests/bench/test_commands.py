@@ -22,7 +22,7 @@ def test_lists_are_tables_and_json(bench, what):
 
 def test_describe_tells_what_one_needs_to_know(bench):
     found = json.loads(bench("describe", "irvae", "--json").stdout)
-    assert found["parameters"]["iso_reg"] == 100.0
+    assert found["parameters"]["iso_reg"] == 20.0
     assert found["preset published"]["iso_reg"] == 1000.0
     assert set(found["search space"]) == {"learning_rate", "iso_reg"}
     assert "ICLR" in found["about"] and found["capabilities"]["trains many models as one stack"]

@@ -153,3 +153,23 @@ def test_the_interval_of_a_change_holds_the_truth_and_agrees_with_p(n_seeds):
     assert 0.9 <= held.mean() <= 0.99
     if n_seeds < 5:
         assert (held == np.array([found.p >= 0.05 for found in drawn])).all()
+
+
+def test_methods_of_unlike_size_are_told_apart_by_their_ratio():
+    """Three seeds of 1 +- 0.3 are no scale for three of 0.01 +- 0.003: what they differ by is a factor of 100."""
+    large = Sample(np.array([0.7, 1.0, 1.3]), (0, 1, 2))
+    small = Sample(np.array([0.007, 0.013, 0.01]), (0, 1, 2))
+    other = Sample(np.array([0.9, 0.65, 1.2]), (0, 1, 2))
+    found = p_values({"large": large, "small": small, "other": other})
+    assert max(found[frozenset(pair)] for pair in (("large", "small"), ("other", "small"))) < 0.01
+    assert found[frozenset(("large", "other"))] > 0.2
+
+
+@given(st.floats(1e-6, 1e6))
+def test_a_factor_common_to_all_scores_changes_no_verdict(factor):
+    rng = np.random.default_rng(0)
+    points = {name: np.exp(rng.normal(size=(3, 40))) for name in "abc"}
+    samples = {n: Sample(p.mean(axis=1), (0, 1, 2), p) for n, p in points.items()}
+    scaled = {n: Sample(factor * s.values, s.seeds, factor * s.points) for n, s in samples.items()}
+    for pair, p in p_values(samples).items():
+        assert p_values(scaled)[pair] == pytest.approx(p, rel=1e-6)

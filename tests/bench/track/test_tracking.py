@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pandas as pd
 import pytest
@@ -91,6 +92,19 @@ def test_an_unreachable_server_fails_no_cell(bench, write_suite, tmp_path):
     assert done.returncode == 0 and "not available" in done.stderr
 
 
+def test_the_ui_asks_mlflow_for_the_local_address(bench, tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    Store("sqlite", "small", tmp_path / "out")
+    asked = []
+    monkeypatch.setattr(
+        "bench.commands.subprocess.run", lambda command, **_: asked.append(command) or CompletedProcess(command, 0)
+    )
+    assert bench("ui", "out", "--port", "5123").returncode == 0
+    (command,) = asked
+    assert command[command.index("--host") + 1] == "127.0.0.1" and command[command.index("--port") + 1] == "5123"
+
+
+@pytest.mark.slow  # MLflow's server takes a quarter of a minute to start
 def test_the_ui_serves_the_store_on_the_local_address_only(tmp_path):
     import socket
     import subprocess
