@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def load_suite(path: Path, *, smoke: bool = False) -> Suite:
         memory=_memory(path, run.memory),
         stack=run.stack,
         tune=None if smoke else parsed.tune,
-        goals=None if smoke or parsed.tune is None else _goals(path, parsed.tune),
+        goals=None if smoke or parsed.tune is None else _goals(path, parsed.tune, parsed.metrics.use),
         datasets=tuple(dataset_choice(path, *item) for item in parsed.datasets.items()),
         methods=tuple(method_choice(path, *item, smoke=smoke) for item in parsed.methods.items()),
         metrics=tuple(_metrics(path, parsed.metrics)),
@@ -137,11 +137,16 @@ def _memory(path: Path, text: str) -> int:
     return found
 
 
-def _goals(path: Path, tune: Tune) -> Goals:
+def _goals(path: Path, tune: Tune, scored: Sequence[str]) -> Goals:
     objectives = tuple(tune.objective)
     better = [_metric_of_a_cell(name, f"{path}: tune.objective").better for name in objectives]
     if len(set(objectives)) < len(objectives):
         raise BadInputError(f"{path}: tune.objective: {objectives[0]!r} is given twice; a trade-off needs two metrics")
+    unscored = [name for name in objectives if name not in scored]
+    if len(objectives) > 1 and unscored:
+        raise BadInputError(
+            f"{path}: tune.objective: {unscored[0]!r} is not in metrics.use; add it there, as fronts are of test scores"
+        )
     for name in tune.subject_to:
         _metric_of_a_cell(name, f"{path}: tune.subject_to")
     try:

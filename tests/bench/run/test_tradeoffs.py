@@ -80,6 +80,7 @@ def test_a_limit_that_nothing_keeps_is_said(bench, write_suite, tmp_path):
         ('objective = ["mcn", "mcn"]', "tune.objective: 'mcn' is given twice"),
         ('objective = ["mcn", "stress", "continuity"]', "tune.objective: list should have at most 2 items"),
         ('objective = ["mcn", "geodesic_cv"]', "tune.objective: 'geodesic_cv' needs several seeds"),
+        ('objective = ["mcn", "relaxed_distortion"]', "tune.objective: 'mcn' is not in metrics.use"),
         ("objective = 3", "tune.objective: input should be a valid list"),
         ('subject_to = { explained_variance = "0.9" }', "tune.subject_to.explained_variance: a limit such as '>= 0.9'"),
         ('subject_to = { explained_variance = ">= nan" }', "tune.subject_to.explained_variance: a limit such as"),
