@@ -134,11 +134,14 @@ def report(
     frame: Annotated[
         Path | None, typer.Option("--from", metavar="FRAME.parquet", help="Report on this frame instead.")
     ] = None,
+    figures: Annotated[
+        str, typer.Option("--figures", metavar="FORMATS", help="Formats of figures: png, svg, pdf, with commas.")
+    ] = "png",
 ) -> None:
-    """Write tables, figures and report.md again, from the ledger alone."""
+    """Write tables, figures, report.html and report.md again, from the ledger alone."""
     from bench.commands import write_report
 
-    for path in write_report(folder, frame):
+    for path in write_report(folder, frame, _formats(figures)):
         sys.stdout.write(f"{path}\n")
 
 
@@ -307,13 +310,24 @@ def _statuses(text: str) -> frozenset[str]:
     return found
 
 
+def _formats(text: str) -> tuple[str, ...]:
+    from bench.errors import nearest
+    from reports.figures import FORMATS
+
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    for name in found:
+        if name not in FORMATS:
+            raise BadInputError(f"--figures: unknown format {name!r}; {nearest(name, FORMATS)}")
+    return found
+
+
 def _out(out: Path | None, suite: Suite) -> Path:
     return out if out is not None else Path("runs") / suite.name
 
 
 def _console() -> Console:
-    # A file or a pipe has no width that a table would have to fit.
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 250)
+    # A pipe has no width; what reads it, a log or a mail, has that of a terminal.
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 80)
 
 
 def _show(

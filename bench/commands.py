@@ -6,19 +6,22 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from bench.drawing import FOLDER as FIGURES
 from bench.errors import BadInputError
 from bench.plan.preview import plan_pair
 from bench.plan.protocol import Pair
 from bench.record.cells import Cell
 from bench.record.ledger import Ledger, locked, read
 from bench.record.results import current
-from bench.report import FIGURES, FRAME, REPORT, write_foreign_report, write_results
+from bench.report import FRAME, PAGE, REPORT, write_foreign_report, write_results
 from bench.run.coordinator import Coordinator, Options
 from bench.suite.data import load_dataset
+from bench.terminal import show
 from bench.track.progress import Display
 from bench.track.store import DATABASE, synchronise
 from bench.track.tracker import MlflowTracker, Tracker
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.suite.config import Suite
-    from reports.leaderboard import Board, Entry
 
 
 def run_suite(suite: Suite, out: Path, options: Options, console: Console, *, quiet: bool) -> int:
@@ -46,13 +48,13 @@ def run_suite(suite: Suite, out: Path, options: Options, console: Console, *, qu
             results = write_results(out, ledger)
             tracker.files(results.files)
             tracker.close()
-    for board in results.boards:
-        console.print(_leaderboard(board), markup=False, highlight=False)
-    console.print(_MARKS_EXPLAINED, markup=False, highlight=False, soft_wrap=True)
+    show(results.content, console)
     failed = coordinator.failures()
     if failed:
         console.print(f"{len(failed)} cells failed; `bench status {out}` says why", style="red", soft_wrap=True)
-    console.print(f"{out / REPORT}", soft_wrap=True, highlight=False)
+    console.print(f"All scores, intervals and pictures: {out / PAGE}", soft_wrap=True, highlight=False)
+    if suite.mlflow == "sqlite":
+        console.print(f"Every run in MLflow: bench ui {out}", soft_wrap=True, highlight=False)
     return len(failed)
 
 
@@ -101,17 +103,18 @@ def status_of(out: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return matrix, errors
 
 
-def write_report(out: Path, frame: Path | None) -> list[Path]:
-    """Write the report of a result folder, or of a foreign frame into it."""
-    results = write_foreign_report(frame, out) if frame is not None else write_results(out, read(out))
-    return list(results.files)
+def write_report(out: Path, frame: Path | None, formats: Sequence[str] = ()) -> list[Path]:
+    """Write the reports of a result folder, or of a foreign frame into it."""
+    if frame is not None:
+        return list(write_foreign_report(frame, out, formats).files)
+    return list(write_results(out, read(out), formats).files)
 
 
 def synchronise_folder(out: Path, uri: str) -> int:
     """Make an MLflow store hold what the ledger says; how many runs that is."""
     ledger = read(out)
     suite = ledger.runs[-1]["suite"] if ledger.runs else out.name
-    files = [out / FRAME, out / REPORT, *sorted((out / FIGURES).rglob("*.png"))]
+    files = [out / FRAME, out / PAGE, out / REPORT, *sorted((out / FIGURES).rglob("*.png"))]
     try:
         return synchronise(uri, suite, out, ledger.records.values(), files)
     except Exception as error:
@@ -157,50 +160,6 @@ class _terminated_as_interrupt:
 
     def __exit__(self, *exception: object) -> None:
         signal.signal(signal.SIGTERM, self._before)
-
-
-def _leaderboard(board: Board) -> Any:
-    """Means over seeds, with a mark at the best of a ranking; the report has the intervals."""
-    from rich.table import Table
-
-    table = Table(title=board.dataset, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    table.add_column("method", no_wrap=True)
-    table.add_column("decoder", no_wrap=True)
-    for name in board.metrics:
-        table.add_column(board.column(name).replace("_", "\n", 1), justify="right", no_wrap=True)
-    for name in ("fit s", "decoder s", *(("trials", "tuning s") if board.how else ())):
-        table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
-    for row in board.rows:
-        cells = [_entry(row.entries[name]) for name in board.metrics]
-        fit, decoder, tuning = (
-            "–" if seconds is None else f"{seconds:.2f}"
-            for seconds in (row.fit_seconds, row.decoder_seconds, row.tune_seconds)
-        )
-        tuned = (str(row.trials or "–"), tuning) if board.how else ()
-        table.add_row(row.method, row.decoder, *cells, fit, decoder, *tuned)
-    return table
-
-
-_MARKS_EXPLAINED = (
-    "* best  = best, not to be told apart  ~ median: few points or one seed carry the mean\n"
-    "never ranked: x collapsed, c by construction"
-)
-
-
-def _entry(entry: Entry) -> str:
-    """A score with one mark, '1.04x'."""
-    from reports.leaderboard import short
-    from reports.samples import BY_CONSTRUCTION, COLLAPSED
-
-    if entry.estimate is None:
-        return f"{entry.status} "
-    if entry.status.endswith(COLLAPSED):
-        return f"{short(entry.estimate.mean)}x"
-    if entry.status.endswith(BY_CONSTRUCTION):
-        return f"{short(entry.estimate.mean)}c"
-    shown = short(entry.estimate.mean) if entry.tail is None else f"~{short(entry.tail.median)}"
-    remark = "" if entry.ranked else f" ({entry.status})"
-    return shown + remark + (entry.mark or " ")
 
 
 def _counted(counter: Counter[str]) -> str:

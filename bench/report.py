@@ -1,16 +1,18 @@
-"""From a result folder to what people read: results.parquet, figures and report.md, again at any time."""
+"""From a result folder to what people read: results.parquet, figures, report.html and report.md, again at any time."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.drawing import FOLDER as FIGURES
+from bench.drawing import Drawer
 from bench.errors import BadInputError
 from bench.record import models
-from bench.record.cells import Cell, Group
 from bench.record.collapse import too_little, with_collapsed
 from bench.record.ledger import Ledger
 from bench.record.records import Record
@@ -20,37 +22,34 @@ from bench.suite import registry, tables
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.across import Ranking
+    from reports.content import Card, Content, Picture
     from reports.leaderboard import Board
-    from reports.markdown import FrontPicture, Gallery
 
 FRAME = "results.parquet"
 REPORT = "report.md"
-FIGURES = "figures"
-QUALITY = ("knn_preservation", "reconstruction_mse", "mcn")
+PAGE = "report.html"
 
 
 @dataclass(frozen=True)
 class Results:
-    """The frame, its leaderboards, and the files written."""
+    """What the reports say, and the files written."""
 
-    frame: pd.DataFrame
-    boards: Sequence[Board]
+    content: Content
     files: Sequence[Path]
 
 
-def write_results(out: Path, ledger: Ledger) -> Results:
-    """Write results.parquet, the figures and report.md of a result folder."""
+def write_results(out: Path, ledger: Ledger, formats: Sequence[str] = ()) -> Results:
+    """Write results.parquet, the figures and both reports of a result folder.
+
+    Args:
+        formats: that figures are written in beside PNG: 'svg', 'pdf'.
+    """
     from reports.frames import write_frame
 
-    run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
     frame = frame_of_ledger(ledger)
     write_frame(frame, out / FRAME)
-    records = [record for record in current(ledger) if _is_reported(record, ledger)]
-    lost = {record.cell.id: too_little(record.explained_variance, _least_explained(ledger)) for record in records}
-    pictures, galleries = _embedding_figures(out, records, lost), _galleries(out, records, lost)
-    results = _write_report(out, frame, pictures, galleries, ledger.runs, _selections(ledger, run))
-    return Results(results.frame, results.boards, [out / FRAME, *results.files])
+    results = _write_reports(_content(Drawer(out, tuple(formats)), frame, ledger), out)
+    return Results(results.content, [out / FRAME, *results.files])
 
 
 def frame_of_ledger(ledger: Ledger) -> pd.DataFrame:
@@ -87,8 +86,8 @@ def _selections(ledger: Ledger, run: Mapping[str, Any]) -> list[Mapping[str, Any
     return [c for c in chosen if c["method"] in run.get("methods", ()) and c["dataset"] in run.get("datasets", ())]
 
 
-def write_foreign_report(frame_file: Path, out: Path) -> Results:
-    """Write a report of a results frame that another program made.
+def write_foreign_report(frame_file: Path, out: Path, formats: Sequence[str] = ()) -> Results:
+    """Write reports of a results frame that another program made.
 
     Raises:
         BadInputError: the file is no results frame.
@@ -100,7 +99,7 @@ def write_foreign_report(frame_file: Path, out: Path) -> Results:
     except FrameError as error:
         raise BadInputError(str(error)) from error
     out.mkdir(parents=True, exist_ok=True)
-    return _write_report(out, frame, {}, [], [], [])
+    return _write_reports(_content(Drawer(out, tuple(formats)), frame, None), out)
 
 
 def leaderboards(
@@ -122,125 +121,84 @@ def _points(out: Path, cell_id: str) -> Mapping[str, Any]:
     return models.load_points(models.model_folder(out, cell_id))
 
 
-def _write_report(
-    out: Path,
-    frame: pd.DataFrame,
-    pictures: Mapping[str, str],
-    galleries: Sequence[Gallery],
-    runs: Sequence[Mapping[str, Any]],
-    selections: Sequence[Mapping[str, Any]],
-) -> Results:
+def _content(drawer: Drawer, frame: pd.DataFrame, ledger: Ledger | None) -> Content:
+    """Everything that the reports of a frame show; without a ledger of that frame alone."""
     from reports.across import rankings
-    from reports.figures import quality_against_time, save
+    from reports.content import Content, Picture
+    from reports.headline import headline_metrics
     from reports.kernels import read_kernels
-    from reports.markdown import kernel_section, report
-
-    run = runs[-1] if runs else {}
-    boards = leaderboards(frame, run, selections, out)
-    ranks, fronts = rankings(boards), _fronts(frame, run, selections, out)
-    figures = {**_critical_differences(ranks, out), **pictures}
-    if any(name in board.metrics for board in boards for name in QUALITY):
-        save(quality_against_time(boards, QUALITY), out / FIGURES / "quality-time.png")
-        figures["Quality against time"] = f"{FIGURES}/quality-time.png"
-    text = report(frame, boards, ranks, fronts, figures, galleries, runs, selections)
-    kernels = read_kernels(out)
-    if kernels is not None:
-        text += f"\n{kernel_section(kernels, f'{FIGURES}/kernels.png')}\n"
-    (out / REPORT).write_text(text, encoding="utf-8")
-    of_models = [path for gallery in galleries for path in gallery.pictures.values()]
-    shown = [*figures.values(), *(front.figure for front in fronts), *of_models]
-    return Results(frame, boards, [out / REPORT, *(out / path for path in shown)])
-
-
-def _fronts(
-    frame: pd.DataFrame, run: Mapping[str, Any], selections: Sequence[Mapping[str, Any]], out: Path
-) -> list[FrontPicture]:
-    """The trade-off of each data set, drawn, where two objectives were tuned for."""
-    from reports.figures import save
-    from reports.fronts import front_figure
-    from reports.markdown import FrontPicture
     from reports.tradeoff import tradeoffs
 
+    out = drawer.out
+    runs = ledger.runs if ledger else []
+    run: Mapping[str, Any] = runs[-1] if runs else {}
+    selections = _selections(ledger, run) if ledger else []
+    boards = leaderboards(frame, run, selections, out)
+    ranks = rankings(boards)
+    records = [record for record in current(ledger) if _is_reported(record, ledger)] if ledger else []
+    lost = {r.cell.id: too_little(r.explained_variance, _least_explained(ledger)) for r in records} if ledger else {}
     objectives = (run.get("tuning") or {}).get("objectives", ())
-    if len(objectives) < 2:
-        return []
-    found = []
-    for tradeoff in tradeoffs(frame, selections, objectives, run.get("methods", ()), partial(_points, out)):
-        path = f"{FIGURES}/front-{tradeoff.dataset}.png"
-        save(front_figure(tradeoff), out / path)
-        found.append(FrontPicture(tradeoff, path))
-    return found
+    methods = run.get("methods", ())
+    traded = tradeoffs(frame, selections, objectives, methods, partial(_points, out)) if len(objectives) > 1 else []
+    kernels = read_kernels(out)
+    alt = "How many times faster than the published form each form is, by kernel and batch size."
+    return Content(
+        frame, boards, ranks, drawer.fronts(traded, methods),
+        embeddings=_in_order_of(boards, drawer.embeddings(records, lost)),
+        seeds=drawer.seeds(boards, headline_metrics(boards)),
+        pictures=[
+            *drawer.critical_differences(ranks), *drawer.quality(boards), *drawer.tuning(frame, selections, run)
+        ],
+        galleries=drawer.galleries(records, lost),
+        cards=_cards(selections),
+        kernels=None if kernels is None else (kernels, Picture("Kernels", alt, f"{FIGURES}/kernels.png")),
+        runs=runs, selections=selections,
+    )  # fmt: skip
 
 
-def _critical_differences(ranks: Sequence[Ranking], out: Path) -> dict[str, str]:
-    """The diagrams of those metrics that enough data sets are complete for."""
-    from reports.across_tables import critical_difference
-    from reports.figures import save
-
-    figures = {}
-    for ranking in ranks:
-        if ranking.critical is not None:
-            name = "-".join(filter(None, ["ranks", ranking.metric, ranking.among]))
-            figures[f"Critical difference: {ranking.metric} {ranking.among}".strip()] = f"{FIGURES}/{name}.png"
-            save(critical_difference(ranking), out / FIGURES / f"{name}.png")
-    return figures
+def _in_order_of(boards: Sequence[Board], pictures: Iterable[Picture]) -> list[Picture]:
+    order = [board.dataset for board in boards]
+    return sorted(pictures, key=lambda picture: order.index(picture.dataset))
 
 
-def _embedding_figures(out: Path, records: Sequence[Record], lost: Mapping[str, str | None]) -> dict[str, str]:
-    """One figure of small multiples for each data set, of each method's first report seed.
+def _write_reports(content: Content, out: Path) -> Results:
+    from reports.markdown import report
+    from reports.page import page
 
-    Args:
-        lost: why a model is collapsed, by cell id.
-    """
-    from reports.figures import embeddings, read_embedding, save
-
-    panels: dict[str, dict[str, Any]] = {}
-    for cell in _reported_models(records):
-        here = panels.setdefault(cell.dataset.name, {})
-        if cell.method not in here:
-            found = read_embedding(models.model_folder(out, cell.id))
-            if found is not None:
-                here[cell.method] = found if lost[cell.id] is None else replace(found, note="collapsed")
-    figures = {}
-    for dataset, shown in sorted(panels.items()):
-        if shown:
-            path = f"{FIGURES}/embeddings-{dataset}.png"
-            save(embeddings(shown, f"{dataset}: test points and equidistant ellipses"), out / path)
-            figures[f"Embeddings of {dataset}"] = path
-    return figures
+    (out / REPORT).write_text(report(content), encoding="utf-8")
+    (out / PAGE).write_text(page(content, out), encoding="utf-8")
+    of_models = [picture for gallery in content.galleries for picture in gallery.pictures]
+    of_fronts = [front.picture for front in content.fronts]
+    shown = [*content.embeddings, *of_fronts, *content.seeds, *content.pictures, *of_models]
+    return Results(content, [out / PAGE, out / REPORT, *(out / picture.path for picture in shown)])
 
 
-def _reported_models(records: Sequence[Record]) -> list[Cell]:
-    """The cells of the final phase that have a model, by seed."""
-    good = [r.cell for r in records if isinstance(r.cell, Cell) and r.cell.phase == "final" and r.status == "ok"]
-    return sorted(good, key=lambda cell: cell.seed)
+def _cards(selections: Sequence[Mapping[str, Any]]) -> list[Card]:
+    """What each method is, and what it was run with on each data set."""
+    from reports.content import Card
+
+    found: dict[str, Card] = {}
+    for choice in selections:
+        name = str(choice["method"])
+        if name not in found:
+            about = _about(choice)
+            found[name] = Card(name, about.partition("\n")[0], _source(about), {})
+        found[name] = replace(found[name], parameters={**found[name].parameters, choice["dataset"]: choice["params"]})
+    return list(found.values())
 
 
-def _galleries(out: Path, records: Sequence[Record], lost: Mapping[str, str | None]) -> list[Gallery]:
-    """The pictures of each reported method on each data set: of the first report seed, and of all seeds together."""
-    first: dict[tuple[str, str], Cell] = {}
-    for cell in _reported_models(records):
-        if models.has_pictures(models.model_folder(out, cell.id)):
-            first.setdefault((cell.dataset.name, cell.method), cell)
-    groups = {
-        (record.cell.dataset.name, record.cell.method): record.cell
-        for record in records
-        if isinstance(record.cell, Group) and record.status == "ok"
-    }
-    return [_gallery(out, model, groups.get(pair), lost[model.id] or "") for pair, model in sorted(first.items())]
+def _about(choice: Mapping[str, Any]) -> str:
+    """The docstring of a method, where it is one that can be had."""
+    try:
+        return inspect.getdoc(registry.method(str(choice.get("target", choice["method"])))) or ""
+    except BadInputError:
+        return ""
 
 
-def _gallery(out: Path, model: Cell, group: Group | None, lost: str) -> Gallery:
-    from reports.figures import save
-    from reports.markdown import Gallery
-    from reports.pictures import draw, read_pictures
-
-    paths = {}
-    for unit in (model,) if group is None else (model, group):
-        for kind, caption, figure in draw(read_pictures(models.model_folder(out, unit.id))):
-            paths[caption] = f"{FIGURES}/{model.dataset.name}/{model.method}-{kind}.png"
-            save(figure, out / paths[caption])
-    return Gallery(model.dataset.name, model.method, model.seed, paths, lost)
+def _source(about: str) -> str:
+    """The paragraph of a docstring that says where a method comes from."""
+    paragraphs = [" ".join(paragraph.split()) for paragraph in about.split("\n\n")]
+    return next((paragraph for paragraph in paragraphs if paragraph.startswith("Source:")), "")
 
 
 def _is_of_decoder(name: str) -> bool:

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PatchCollection
@@ -15,14 +17,22 @@ from matplotlib.patches import Ellipse
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from reports.dots import spread_out
 from reports.leaderboard import Board
-from reports.pictures import scatter_panel
+from reports.palette import Style, styles
+from reports.pictures import label_legend, scatter_panel
 
 Array = np.ndarray
 
 # An ellipse of average size spans this share of a panel.
 _ELLIPSE_SHARE = 0.05
-_DPI = 110
+_DPI = 200
+# Formats that a figure can be written in, with what keeps the date out of it, so that equal figures are equal files.
+FORMATS: Mapping[str, Mapping[str, str | None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +65,13 @@ def embeddings(panels: Mapping[str, Embedding], title: str) -> Figure:
     """Small multiples: one panel for each method, points in their colours, equidistant ellipses."""
     columns = min(4, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(3.2 * columns, 3.3 * rows + 0.4), layout="constrained")
+    figure = Figure(figsize=(2.6 * columns, 2.75 * rows + 0.4), layout="constrained")
     figure.suptitle(title)
     for position, (name, embedding) in enumerate(panels.items(), start=1):
-        title = f"{name} ({embedding.note})" if embedding.note else name
-        axes = figure.add_subplot(rows, columns, position, title=title)
+        axes = figure.add_subplot(rows, columns, position)
+        axes.set_title(f"{name} ({embedding.note})" if embedding.note else name, fontsize=10)
         _scatter(axes, embedding)
+    label_legend(figure, next((panel.colour for panel in panels.values()), None))
     return figure
 
 
@@ -91,20 +102,26 @@ def common_radius(Z: Array, G: Array) -> float:
 def quality_against_time(boards: Sequence[Board], metrics: Sequence[str]) -> Figure:
     """One panel for each data set and metric: mean score with its interval against seconds of fitting."""
     metrics = [name for name in metrics if any(name in board.metrics for board in boards)]
-    figure = Figure(figsize=(4.2 * len(metrics), 3.2 * len(boards) + 0.3), layout="constrained")
+    figure = Figure(figsize=(3.4 * len(metrics), 2.8 * len(boards) + 0.5), layout="constrained")
+    style = styles(list(dict.fromkeys(row.method for board in boards for row in board.rows)))
+    drawn: dict[str, Any] = {}
     for r, board in enumerate(boards):
         for c, name in enumerate(metrics):
             if name in board.metrics:
                 axes = figure.add_subplot(len(boards), len(metrics), r * len(metrics) + c + 1)
-                _points(axes, board, name)
+                drawn |= _points(axes, board, name, style)
+    if drawn:
+        figure.legend(drawn.values(), drawn, loc="outside upper center", ncols=min(8, len(drawn)), fontsize=8)
     return figure
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, without the date, so that equal figures are equal files."""
+def save(figure: Figure, path: Path, formats: Sequence[str] = ("png",)) -> None:
+    """Write a figure, in each format beside the others; equal figures are equal files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+    with mpl.rc_context({"svg.hashsalt": path.stem}):
+        for name in formats:
+            figure.savefig(path.with_suffix(f".{name}"), dpi=_DPI, metadata=FORMATS[name])
 
 
 def _scatter(axes, embedding: Embedding) -> None:  # type: ignore[no-untyped-def]
@@ -119,7 +136,9 @@ def _scatter(axes, embedding: Embedding) -> None:  # type: ignore[no-untyped-def
     axes.set(aspect="equal")
 
 
-def _points(axes, board: Board, name: str) -> None:  # type: ignore[no-untyped-def]
+def _points(axes: Any, board: Board, name: str, style: Mapping[str, Style]) -> dict[str, Any]:
+    """The methods of one panel, by name."""
+    drawn = {}
     for row in board.rows:
         entry = row.entries.get(name)
         if entry is None or entry.estimate is None or row.seconds is None:
@@ -127,16 +146,17 @@ def _points(axes, board: Board, name: str) -> None:  # type: ignore[no-untyped-d
         found = entry.estimate
         spread = None
         if found.low is not None and found.high is not None:
-            spread = [[found.mean - found.low], [found.high - found.mean]]
-        seconds = max(row.seconds, 1e-3)
-        hollow = row.decoder == "attached"
-        axes.errorbar(seconds, found.mean, yerr=spread, fmt="o", mfc="white" if hollow else None, capsize=3)
-        axes.annotate(row.method, (seconds, found.mean), textcoords="offset points", xytext=(5, 4), fontsize=8)
+            spread = [[max(0.0, found.mean - found.low)], [max(0.0, found.high - found.mean)]]
+        look = style[row.method]
+        drawn[row.method] = axes.errorbar(
+            max(row.seconds, 1e-3), found.mean, yerr=spread, fmt=look.marker, color=look.colour, capsize=2,
+            mfc="white" if row.decoder == "attached" else look.colour,
+        )  # fmt: skip
     arrow = "↓" if board.better.get(name) == "lower" else "↑"
-    axes.set(
-        xscale="log",
-        xlabel="seconds of fitting (hollow: attached decoder)",
-        ylabel=f"{name} {arrow}",
-        title=board.dataset,
-    )
-    axes.margins(x=0.2, y=0.15)
+    axes.set(xscale="log", title=board.dataset)
+    axes.set_xlabel("seconds of fitting (hollow: attached decoder)", fontsize=8)
+    axes.set_ylabel(f"{name} {arrow}", fontsize=8)
+    spread_out(axes, "y", [known.mean for row in board.rows if (known := row.entries[name].estimate)])
+    axes.margins(x=0.15, y=0.12)
+    axes.tick_params(labelsize=8)
+    return drawn

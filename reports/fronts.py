@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from reports.palette import Style
 from reports.tradeoff import Axis, Tradeoff, attained
 
 Array = np.ndarray
 
 _LEVELS = 400
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
-_MARKERS = "os^Dv<>P"
 
 
-def front_figure(tradeoff: Tradeoff) -> Figure:
+def front_figure(tradeoff: Tradeoff, style: Mapping[str, Style]) -> Figure:
     """Points: every configuration and seed. Line: the median front. Band: from the best to the worst seed."""
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     axes = figure.add_subplot()
-    for at, method in enumerate(tradeoff.fronts):
+    for method in tradeoff.fronts:
         costs = tradeoff.costs(method)
         if costs.size:
-            _draw(axes, tradeoff, method, costs, _COLOURS[at % len(_COLOURS)], _MARKERS[at % len(_MARKERS)])
+            _draw(axes, tradeoff, method, costs, style[method])
     first, second = tradeoff.axes
     axes.set(title=tradeoff.dataset, xlabel=_label(first), ylabel=_label(second))
     axes.set(xscale="log" if first.log else "linear", yscale="log" if second.log else "linear")
@@ -36,23 +36,23 @@ def _label(axis: Axis) -> str:
     return f"{axis.name} {'↓' if axis.better == 'lower' else '↑'}"
 
 
-def _draw(axes: Any, tradeoff: Tradeoff, method: str, costs: Array, colour: str, marker: str) -> None:
+def _draw(axes: Any, tradeoff: Tradeoff, method: str, costs: Array, style: Style) -> None:
     first, second = tradeoff.axes
     points = costs[np.isfinite(costs).all(axis=2)]
     axes.plot(
-        first.score(points[:, 0]), second.score(points[:, 1]), marker, color=colour, markersize=4, alpha=0.6,
-        label=method, linestyle="none",
+        first.score(points[:, 0]), second.score(points[:, 1]), style.marker, color=style.colour, markersize=4,
+        alpha=0.6, label=method, linestyle="none",
     )  # fmt: skip
     # From the front's best first objective on; beyond the worst of it nothing more is gained.
     levels = np.linspace(points[:, 0].min(), max(points[:, 0].max(), 1.0), _LEVELS)
     reached = attained(costs, levels)
     median = np.median(reached, axis=0)
     known = np.isfinite(median)
-    axes.step(first.score(levels[known]), second.score(median[known]), color=colour, where="post", linewidth=1.5)
+    axes.step(first.score(levels[known]), second.score(median[known]), color=style.colour, where="post", linewidth=1.5)
     # Where some seed has no configuration yet, how far the front goes over seeds is not known.
     whole = np.isfinite(reached).all(axis=0)
     low, high = reached[:, whole].min(axis=0), reached[:, whole].max(axis=0)
     axes.fill_between(
-        first.score(levels[whole]), second.score(low), second.score(high), color=colour, alpha=0.15, step="post",
+        first.score(levels[whole]), second.score(low), second.score(high), color=style.colour, alpha=0.15, step="post",
         linewidth=0,
     )  # fmt: skip

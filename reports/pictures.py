@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 Array = np.ndarray
 Arrays = Mapping[str, Array]
+
+# Values that differ by less, relative to their size, differ by rounding.
+_ROUNDING = 1e-6
 
 
 def read_pictures(folder: Path) -> dict[str, dict[str, Array]]:
@@ -28,12 +33,16 @@ def read_pictures(folder: Path) -> dict[str, dict[str, Array]]:
     return found
 
 
-def draw(pictures: Mapping[str, Arrays]) -> Iterator[tuple[str, str, Figure]]:
-    """(kind, caption, figure) of each kind that can be drawn, in the order of the table."""
+def draw(pictures: Mapping[str, Arrays], model: str) -> Iterator[tuple[str, str, Figure]]:
+    """(kind, caption, figure) of each kind that can be drawn, in the order of the table.
+
+    Args:
+        model: method and data set, for the titles.
+    """
     for kind, (caption, figure) in _FIGURES.items():
         if kind in pictures:
             drawn = figure(pictures[kind])
-            drawn.suptitle(caption, fontsize=9)
+            drawn.suptitle(f"{model}: {caption}", fontsize=9)
             yield kind, caption, drawn
 
 
@@ -64,10 +73,29 @@ def curve_panel(axes, arrays: Arrays) -> None:  # type: ignore[no-untyped-def]
 
 def scatter_panel(axes, Z: Array, colour: Array | None) -> None:  # type: ignore[no-untyped-def]
     """Points of a plane in their colours: ten or fewer values are labels."""
-    few = colour is not None and len(np.unique(colour)) <= 10
-    cmap = None if colour is None else "tab10" if few else "viridis"
+    cmap = None if colour is None else "viridis" if _labels(colour) is None else "tab10"
     axes.scatter(Z[:, 0], Z[:, 1], c=colour, s=6, cmap=cmap, linewidths=0)
     axes.set(xticks=[], yticks=[])
+
+
+def label_legend(figure: Figure, colour: Array | None) -> None:
+    """Which colour is which label, where colours are labels."""
+    values = None if colour is None else _labels(colour)
+    if values is None or len(values) < 2:
+        return
+    place = (values - values[0]) / (values[-1] - values[0])
+    handles = [
+        Line2D(
+            [], [], marker="o", linestyle="none", markersize=4, color=colormaps["tab10"](float(at)), label=f"{value:g}"
+        )
+        for at, value in zip(place, values, strict=True)
+    ]
+    figure.legend(handles=handles, title="label", loc="outside right upper", fontsize=7, title_fontsize=7)
+
+
+def _labels(colour: Array) -> Array | None:
+    values = np.unique(colour)
+    return values if len(values) <= 10 else None
 
 
 def sheet(images: Array, shape: Array) -> Array:
@@ -122,8 +150,11 @@ def _codes_over(figure: Figure, arrays: Arrays, values: Array, label: str):  # t
     """The codes over values on a grid of their plane; the axes."""
     axes = figure.add_subplot()
     (left, bottom), (right, top) = arrays["range"]
-    background = axes.imshow(values, origin="lower", extent=(left, right, bottom, top), cmap="Greys", aspect="auto")
-    figure.colorbar(background, label=label)
+    if np.ptp(values) > _ROUNDING * max(1.0, float(np.abs(values).max())):
+        background = axes.imshow(values, origin="lower", extent=(left, right, bottom, top), cmap="Greys", aspect="auto")
+        figure.colorbar(background, label=label)
+    else:
+        axes.set_xlabel(f"{label}: {float(np.mean(values)):.3g} everywhere", fontsize=8)
     scatter_panel(axes, arrays["Z"], arrays.get("colour"))
     axes.set(xlim=(left, right), ylim=(bottom, top))
     return axes

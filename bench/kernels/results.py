@@ -9,11 +9,13 @@ import pandas as pd
 
 from bench.kernels.session import Row
 from bench.record.provenance import command_line, hardware, source_state, versions
+from reports.content import Picture
 from reports.kernels import FILE, kernel_figure, kernel_frame
 from reports.markdown import kernel_section
 
 REPORT = "kernels.md"
 FIGURE = "figures/kernels.png"
+_ALT = "How many times faster than the published form each form is, by kernel and batch size."
 
 
 def write(out: Path, rows: Sequence[Row], ceiling: float, device: str, threads: int) -> list[Path]:
@@ -26,7 +28,8 @@ def write(out: Path, rows: Sequence[Row], ceiling: float, device: str, threads: 
     save(kernel_figure(frame), out / FIGURE)
     facts = _provenance(ceiling, device, threads)
     lines = "\n".join(f"- {name}: {value}" for name, value in facts.items())
-    (out / REPORT).write_text(f"# Kernels\n\n{lines}\n\n{kernel_section(frame, FIGURE)}\n", encoding="utf-8")
+    section = "\n\n".join(kernel_section(frame, Picture("Kernels", _ALT, FIGURE)))
+    (out / REPORT).write_text(f"# Kernels\n\n{lines}\n\n{section}\n", encoding="utf-8")
     files = [out / FILE, out / REPORT, out / FIGURE]
     if _has_mlflow():
         _track(out, frame, facts, files)

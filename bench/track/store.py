@@ -109,7 +109,7 @@ class Store:
         with tempfile.TemporaryDirectory() as folder:
             if found is not None:
                 save(embeddings({spec.tags["method"]: found}, spec.name), Path(folder) / "embedding.png")
-            for kind, _, figure in draw(read_pictures(spec.model)):
+            for kind, _, figure in draw(read_pictures(spec.model), spec.name):
                 save(figure, Path(folder) / f"{kind}.png")
             for path in sorted(Path(folder).iterdir()):
                 self._client.log_artifact(run_id, str(path))

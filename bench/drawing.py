@@ -1,0 +1,165 @@
+"""The figures of a report, drawn from the models of a result folder and written beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.record import models
+from bench.record.cells import Cell, Group
+from bench.record.records import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from reports.across import Ranking
+    from reports.content import FrontPicture, Gallery, Picture
+    from reports.leaderboard import Board
+    from reports.tradeoff import Tradeoff
+
+FOLDER = "figures"
+QUALITY = ("knn_preservation", "reconstruction_mse", "mcn")
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """Writes figures below a result folder, each in some formats; PNG, which reports show, is always one of them."""
+
+    out: Path
+    formats: tuple[str, ...] = ("png",)
+
+    def draw(self, figure: Figure, name: str, title: str, alt: str, dataset: str = "") -> Picture:
+        """Write a figure under a name of its own."""
+        from reports.content import Picture
+        from reports.figures import save
+
+        path = f"{FOLDER}/{name}.png"
+        save(figure, self.out / path, tuple(dict.fromkeys(("png", *self.formats))))
+        return Picture(title, alt, path, dataset)
+
+    def embeddings(self, records: Sequence[Record], lost: Mapping[str, str | None]) -> list[Picture]:
+        """Small multiples of each data set, of each method's first report seed.
+
+        Args:
+            lost: why a model is collapsed, by cell id.
+        """
+        from reports.figures import embeddings, read_embedding
+
+        panels: dict[str, dict[str, Any]] = {}
+        for cell in _reported_models(records):
+            here = panels.setdefault(cell.dataset.name, {})
+            if cell.method not in here:
+                found = read_embedding(models.model_folder(self.out, cell.id))
+                if found is not None:
+                    here[cell.method] = found if lost[cell.id] is None else replace(found, note="collapsed")
+        return [
+            self.draw(
+                embeddings(shown, f"{dataset}: test points and equidistant ellipses"), f"embeddings-{dataset}",
+                f"Embeddings of {dataset}",
+                f"Test points of {dataset} in the two latent dimensions of {', '.join(shown)}, one panel each, "
+                "coloured by label or first intrinsic coordinate, with ellipses of equal distance from their centres.",
+                dataset,
+            )
+            for dataset, shown in panels.items()
+            if shown
+        ]  # fmt: skip
+
+    def seeds(self, boards: Sequence[Board], headline: Sequence[str]) -> list[Picture]:
+        """Every seed as a point, for each data set."""
+        from reports.dots import seeds_figure
+
+        drawn = [(board, seeds_figure(board, headline)) for board in boards]
+        return [
+            self.draw(
+                figure, f"seeds-{board.dataset}", f"Every seed on {board.dataset}",
+                f"Dot plots of the headline metrics on {board.dataset}: a row for each method, a point for each seed, "
+                "a line at the mean; hollow points are not ranked.", board.dataset,
+            )
+            for board, figure in drawn
+            if figure is not None
+        ]  # fmt: skip
+
+    def quality(self, boards: Sequence[Board]) -> list[Picture]:
+        """Quality against time, where one of the metrics it shows was asked for."""
+        from reports.figures import quality_against_time
+
+        if not any(name in board.metrics for board in boards for name in QUALITY):
+            return []
+        alt = "Scores against seconds of fitting on a logarithmic axis, one point with its interval for each method."
+        return [self.draw(quality_against_time(boards, QUALITY), "quality-time", "Quality against time", alt)]
+
+    def tuning(
+        self, frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], run: Mapping[str, Any]
+    ) -> list[Picture]:
+        """The best score so far after each trial, where one objective was tuned for."""
+        from reports.tuning import best_so_far, tuning_figure
+
+        objectives = (run.get("tuning") or {}).get("objectives", ())
+        curves = best_so_far(frame, selections, objectives[0]) if len(objectives) == 1 else {}
+        if not curves:
+            return []
+        alt = f"The best {objectives[0]} after each trial, a line for each tuned method, a panel for each data set."
+        return [self.draw(tuning_figure(curves, objectives[0], run.get("methods", ())), "tuning", "Tuning", alt)]
+
+    def fronts(self, tradeoffs: Sequence[Tradeoff], methods: Sequence[str]) -> list[FrontPicture]:
+        """The trade-off of each data set."""
+        from reports.content import FrontPicture
+        from reports.fronts import front_figure
+        from reports.palette import styles
+
+        found = []
+        for tradeoff in tradeoffs:
+            title = f"{tradeoff.dataset}: {' against '.join(axis.name for axis in tradeoff.axes)}"
+            alt = f"Fronts of {', '.join(tradeoff.fronts)}: points for configurations and seeds, a band over seeds."
+            figure = front_figure(tradeoff, styles([*methods, *tradeoff.fronts]))
+            picture = self.draw(figure, f"front-{tradeoff.dataset}", title, alt, tradeoff.dataset)
+            found.append(FrontPicture(tradeoff, picture))
+        return found
+
+    def critical_differences(self, ranks: Sequence[Ranking]) -> list[Picture]:
+        """The diagrams of those metrics that enough data sets are complete for."""
+        from reports.across_tables import critical_difference
+
+        found = []
+        for ranking in ranks:
+            if ranking.critical is not None:
+                name = "-".join(filter(None, ["ranks", ranking.metric, ranking.among]))
+                title = f"Critical difference: {ranking.metric} {ranking.among}".strip()
+                alt = "Mean ranks of the methods on a line; a bar joins those that cannot be told apart."
+                found.append(self.draw(critical_difference(ranking), name, title, alt))
+        return found
+
+    def galleries(self, records: Sequence[Record], lost: Mapping[str, str | None]) -> list[Gallery]:
+        """The pictures of each reported method on each data set: of the first seed, and of all seeds together."""
+        first: dict[tuple[str, str], Cell] = {}
+        for cell in _reported_models(records):
+            if models.has_pictures(models.model_folder(self.out, cell.id)):
+                first.setdefault((cell.dataset.name, cell.method), cell)
+        groups = {
+            (record.cell.dataset.name, record.cell.method): record.cell
+            for record in records
+            if isinstance(record.cell, Group) and record.status == "ok"
+        }
+        return [self._gallery(model, groups.get(pair), lost[model.id] or "") for pair, model in sorted(first.items())]
+
+    def _gallery(self, model: Cell, group: Group | None, lost: str) -> Gallery:
+        from reports.content import Gallery
+        from reports.pictures import draw, read_pictures
+
+        title = f"{model.method} on {model.dataset.name}"
+        shown = []
+        for unit in (model,) if group is None else (model, group):
+            arrays = read_pictures(models.model_folder(self.out, unit.id))
+            for kind, caption, figure in draw(arrays, title):
+                name = f"{model.dataset.name}/{model.method}-{kind}"
+                shown.append(self.draw(figure, name, caption, f"{title}: {caption}", model.dataset.name))
+        return Gallery(model.dataset.name, model.method, model.seed, shown, lost)
+
+
+def _reported_models(records: Sequence[Record]) -> list[Cell]:
+    """The cells of the final phase that have a model, by seed."""
+    good = [r.cell for r in records if isinstance(r.cell, Cell) and r.cell.phase == "final" and r.status == "ok"]
+    return sorted(good, key=lambda cell: cell.seed)

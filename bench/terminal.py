@@ -1,0 +1,75 @@
+"""The leaderboards as a terminal shows them: never wider than it is, methods never shortened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from reports.content import Content
+    from reports.leaderboard import Board, Row
+
+_GAP = 2
+
+
+def show(content: Content, console: Console) -> None:
+    """Print the headline scores of each data set and, where the terminal is wide enough, others; then the verdict."""
+    from reports.entries import MARKS
+
+    for board in content.boards:
+        console.print(_table(board, content.headline, console.width), markup=False, highlight=False)
+    used = "  ".join(f"{mark} {meaning}" for mark, meaning in MARKS.items())
+    for text in (used, *content.verdict):
+        console.print(text, markup=False, highlight=False)
+
+
+def _table(board: Board, headline: Sequence[str], width: int) -> Any:
+    from rich.table import Table
+
+    table = Table(title=board.dataset, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("method", no_wrap=True)
+    left = width - max(len("method"), *(len(row.method) for row in board.rows))
+    shown = []
+    for heading, cells in _columns(board, headline):
+        needed = _GAP + max(len(line) for text in (heading, *cells) for line in text.split("\n"))
+        if needed <= left:
+            left -= needed
+            shown.append(cells)
+            table.add_column(heading, justify="right", no_wrap=True)
+    for at, row in enumerate(board.rows):
+        table.add_row(row.method, *(cells[at] for cells in shown))
+    return table
+
+
+def _columns(board: Board, headline: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Heading and cells of each column, by how much it is worth its place."""
+    from reports.headline import columns
+
+    first = list(columns(board, headline))
+    names = first + [name for name in board.metrics if name not in first and name in set(columns(board, [name]))]
+    found = [(_heading(board, name), [_score(row, name) for row in board.rows]) for name in names]
+    found.insert(len(first), ("fit\ns", [_seconds(row.fit_seconds) for row in board.rows]))
+    found.append(("decoder\ns", [_seconds(row.decoder_seconds) for row in board.rows]))
+    if board.how:
+        found.append(("trials", [str(row.trials or "–") for row in board.rows]))
+        found.append(("tuning\ns", [_seconds(row.tune_seconds) for row in board.rows]))
+    return found
+
+
+def _heading(board: Board, name: str) -> str:
+    """The metric's name a word below the other, with its arrow."""
+    arrow = "↓" if board.better[name] == "lower" else "↑"
+    return "\n".join([*f"{name} {arrow}".split("_"), *(["(tuned)"] if name in board.tuned else [])])
+
+
+def _score(row: Row, name: str) -> str:
+    from reports.entries import in_short
+
+    value, mark = in_short(row.entries[name])
+    return value + (mark or " ")
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"

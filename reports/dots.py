@@ -1,0 +1,68 @@
+"""Every report seed as a point: what means and intervals are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from reports.headline import columns
+from reports.leaderboard import Board, Entry
+from reports.palette import Style, styles
+
+# An axis is logarithmic where its values, all positive, span more than this.
+_SPAN = 30.0
+
+
+def seeds_figure(board: Board, headline: Sequence[str]) -> Figure | None:
+    """One panel for each headline metric, methods on the vertical axis; None where there is nothing to draw."""
+    names = [name for name in columns(board, headline) if any(_values(row.entries[name]).size for row in board.rows)]
+    if not names:
+        return None
+    style = styles([row.method for row in board.rows])
+    figure = Figure(figsize=(1.2 + 2.3 * len(names), 0.9 + 0.32 * len(board.rows)), layout="constrained")
+    figure.suptitle(f"{board.dataset}: every seed (points) and the mean (line)", fontsize=10)
+    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for axes, name in zip(panels, names, strict=True):
+        for at, row in enumerate(board.rows):
+            _draw(axes, at, row.entries[name], style[row.method])
+        axes.set_title(board.column(name).replace("_", " "), fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.grid(axis="x", alpha=0.25, linewidth=0.5)
+        spread_out(axes, "x", [value for row in board.rows for value in _values(row.entries[name])])
+    panels[0].set(yticks=range(len(board.rows)), yticklabels=[row.method for row in board.rows])
+    panels[0].invert_yaxis()
+    return figure
+
+
+def spread_out(axes: Any, which: str, values: Sequence[float]) -> None:
+    """A logarithmic axis where one outlier would flatten the rest."""
+    known = np.asarray([value for value in values if np.isfinite(value)])
+    if known.size and known.min() > 0 and known.max() > _SPAN * np.median(known):
+        axes.set(**{f"{which}scale": "log"})
+
+
+def _values(entry: Entry) -> np.ndarray:
+    if entry.sample is not None:
+        return np.asarray(entry.sample.values, dtype=np.float64)
+    return np.asarray([] if entry.estimate is None else [entry.estimate.mean])
+
+
+def _draw(axes: Any, at: int, entry: Entry, style: Style) -> None:
+    values = _values(entry)
+    if not values.size:
+        return
+    # What is not ranked is drawn hollow.
+    face = style.colour if entry.ranked else "none"
+    axes.plot(
+        values,
+        np.full(values.size, at),
+        style.marker,
+        color=style.colour,
+        markerfacecolor=face,
+        markersize=5,
+        alpha=0.8,
+    )
+    axes.plot([values.mean()] * 2, [at - 0.3, at + 0.3], color=style.colour, linewidth=1.5)

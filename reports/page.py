@@ -1,0 +1,110 @@
+"""report.html: one self-contained page, nothing of it from the network, the same bytes for the same content."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from PIL import Image
+
+from reports.across_tables import LEGEND as ACROSS_LEGEND
+from reports.across_tables import across_tables, conclusions
+from reports.content import Content
+from reports.entries import LEGEND, MARKS, in_full, in_short
+from reports.frames import in_order
+from reports.headline import columns
+from reports.kernels import LEGEND as KERNEL_LEGEND
+from reports.kernels import kernel_tables
+from reports.leaderboard import Board, Entry
+from reports.limits import known_limits
+from reports.notes import notes
+from reports.provenance import commit, reached, time_spent
+from reports.samples import COLLAPSED
+from reports.stability import LEGEND as STABILITY_LEGEND
+from reports.stability import stability_tables
+from reports.tradeoff import matched
+from reports.tradeoff_tables import LEGEND as FRONT_LEGEND
+from reports.tradeoff_tables import front_table, matched_table
+
+# Pixels; what is shown larger than a screen is scaled down.
+_WIDEST = 1_600
+_QUALITY = 85
+
+
+def page(content: Content, out: Path) -> str:
+    """The whole page.
+
+    Args:
+        out: the folder that pictures' paths are relative to.
+    """
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(marked_up=marked_up, short_json=_json)
+    environment.globals.update(
+        embedded=partial(_embedded, out), cell=_cell, columns=columns, notes=notes, front_table=front_table,
+        matched=matched, matched_table=matched_table, commit=commit, time_spent=time_spent, reached=reached,
+        seconds=_seconds,
+    )  # fmt: skip
+    methods = in_order(row.method for board in content.boards for row in board.rows)
+    return environment.get_template("report.html").render(
+        content=content,
+        marks=MARKS,
+        legends={
+            "boards": LEGEND, "across": ACROSS_LEGEND, "fronts": FRONT_LEGEND, "stability": STABILITY_LEGEND,
+            "kernels": KERNEL_LEGEND,
+        },
+        across=across_tables(content.ranks, methods) if content.ranks else [],
+        conclusions=conclusions(content.ranks) if content.ranks else [],
+        stability=stability_tables(content.frame),
+        kernels=kernel_tables(content.kernels[0]) if content.kernels else {},
+        limits=list(known_limits(content.boards, content.runs)),
+    )  # fmt: skip
+
+
+def marked_up(text: Any) -> Markup:
+    """Text with the few marks of our own tables, **bold**, ~~struck~~ and `code`; all else stays text."""
+    safe = str(escape(str(text).replace("\\|", "|")))
+    for pattern, tag in ((r"\*\*(.+?)\*\*", "strong"), (r"~~(.+?)~~", "s"), (r"`([^`]+)`", "code")):
+        safe = re.sub(pattern, rf"<{tag}>\1</{tag}>", safe)
+    return Markup(safe)
+
+
+def _cell(board: Board, name: str, entry: Entry) -> dict[str, Any]:
+    """What a table shows of a score: its text, mark and class, all of it on asking, and what it is sorted by."""
+    value, mark = in_short(entry)
+    kind = "best" if entry.best else "lost" if entry.status.endswith(COLLAPSED) else "" if entry.ranked else "unranked"
+    where = f"{board.column(name)} on {board.dataset}: {in_full(entry)}"
+    said = "; ".join(filter(None, [where, MARKS.get(mark, ""), entry.reason]))
+    sort = "" if entry.estimate is None else repr(entry.estimate.mean)
+    return {"value": value, "mark": mark, "kind": kind, "said": said, "sort": sort, "full": in_full(entry)}
+
+
+def _embedded(out: Path, path: str) -> str:
+    """A picture as part of the page: at most as wide as a screen, as WebP."""
+    with Image.open(out / path) as picture:
+        shown = picture.convert("RGB")
+    if shown.width > _WIDEST:
+        shown = shown.resize((_WIDEST, round(shown.height * _WIDEST / shown.width)), Image.Resampling.LANCZOS)
+    found = io.BytesIO()
+    shown.save(found, "WEBP", quality=_QUALITY, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(found.getvalue()).decode()}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

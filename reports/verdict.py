@@ -1,0 +1,130 @@
+"""What was found, in at most five sentences: who is best at what, what is no result, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reports.causes import Cause, n_failed
+from reports.headline import ISOMETRY, NEIGHBOURHOODS, RECONSTRUCTION
+from reports.leaderboard import Board, Entry, Row, short
+from reports.samples import BY_CONSTRUCTION, COLLAPSED
+from reports.statistics import LEAST_SEEDS
+
+_FINDINGS = 3
+# 'native' and 'attached' decoders are ranked apart.
+_AMONG = {"": "", "native": "native decoders: ", "attached": "attached decoders: "}
+
+
+def verdict(boards: Sequence[Board], headline: Sequence[str], failures: Sequence[Cause]) -> list[str]:
+    """The sentences; none where nothing has been scored."""
+    if not any(board.rows for board in boards):
+        return []
+    findings = [_finding(boards, name) for name in _questions(headline)]
+    return [*filter(None, findings), *filter(None, [_warnings(boards, headline, failures), _certainty(boards)])]
+
+
+def _questions(headline: Sequence[str]) -> list[str]:
+    """Of the headline metrics those that findings are told of: one each of neighbourhoods, isometry, reconstruction."""
+    first = [
+        next((name for name in headline if name in question), "")
+        for question in (NEIGHBOURHOODS, ISOMETRY, RECONSTRUCTION)
+    ]
+    found = [name for name in first if name]
+    return (found + [name for name in headline if name not in found])[:_FINDINGS]
+
+
+def _finding(boards: Sequence[Board], name: str) -> str:
+    """'knn_preservation ↑: isomap is best on swiss_roll (0.89), tsne = umap on digits (0.6).'"""
+    said = []
+    for among, label in _AMONG.items():
+        winners: dict[str, list[str]] = {}
+        for board in boards:
+            if name in board.metrics and (best := _best(board, name, among)):
+                winners.setdefault(_names(board, name, among, best), []).append(
+                    f"{board.dataset} ({short(_leading(board, name, best))})"
+                )
+        if winners:
+            told = [f"{who} on {_listed(where)}" for who, where in winners.items()]
+            said.append(label + ", ".join(told))
+    column = next((board.column(name) for board in boards if name in board.metrics), name)
+    return f"{column}: best, {'; '.join(said)}." if said else ""
+
+
+def _best(board: Board, name: str, among: str) -> list[Row]:
+    return [row for row in board.rows if row.entries[name].best and row.entries[name].among == among]
+
+
+def _names(board: Board, name: str, among: str, best: Sequence[Row]) -> str:
+    ranked = [row for row in board.rows if row.entries[name].ranked and row.entries[name].among == among]
+    if len(best) == len(ranked) > 2:
+        return "nobody to be told from the others"
+    return " = ".join(row.method for row in best)
+
+
+def _leading(board: Board, name: str, best: Sequence[Row]) -> float:
+    means = [found.mean for row in best if (found := row.entries[name].estimate) is not None]
+    return min(means) if board.better[name] == "lower" else max(means)
+
+
+def _warnings(boards: Sequence[Board], headline: Sequence[str], failures: Sequence[Cause]) -> str:
+    """What must not be read as a result, in one sentence."""
+    said = []
+    if failures:
+        said.append(
+            f"{n_failed(failures)} models or scores failed ({_listed(dict.fromkeys(c.method for c in failures))})"
+        )
+    said += filter(None, [
+        _standing(boards, COLLAPSED, "keep too little of the data for their geometry to mean anything"),
+        _standing(boards, BY_CONSTRUCTION, "have scores that follow from their form"),
+    ])  # fmt: skip
+    tails = sum(entry.tail is not None for _, _, entry in _entries(boards, headline))
+    if tails:
+        said.append(f"{tails} of the headline means are carried by few points or one seed (~, their median is shown)")
+    return f"Not to be read as results: {'; '.join(said)}." if said else ""
+
+
+def _standing(boards: Sequence[Board], status: str, what: str) -> str:
+    where: dict[str, list[str]] = {}
+    for board, row, entry in _entries(boards):
+        if (
+            entry.estimate is not None
+            and entry.status.endswith(status)
+            and board.dataset not in where.get(row.method, [])
+        ):
+            where.setdefault(row.method, []).append(board.dataset)
+    if not where:
+        return ""
+    who = ", ".join(f"{method} on {_listed(datasets)}" for method, datasets in where.items())
+    return f"{who} ({status}: {what})"
+
+
+def _certainty(boards: Sequence[Board]) -> str:
+    """Seeds, test points, and what hyperparameters were chosen by."""
+    rows = [row for board in boards for row in board.rows]
+    seeds = max((row.n_seeds for row in rows), default=0)
+    points = max((entry.estimate.n_points or 0 for _, _, entry in _entries(boards) if entry.estimate), default=0)
+    size = f"{seeds} {'seed' if seeds == 1 else 'seeds'}" + (f", {points} test points" if points else "")
+    few = (
+        f": what other seeds would give is not known ({LEAST_SEEDS} or more would tell)" if seeds < LEAST_SEEDS else ""
+    )
+    tuned = dict.fromkeys(name for board in boards for name in board.tuned)
+    if not tuned:
+        return f"{size}{few}; nothing was tuned."
+    chosen = dict.fromkeys(row.method for row in rows if row.trials)
+    left = dict.fromkeys(row.method for row in rows if not row.trials)
+    others = f"; {_listed(left)} {'is' if len(left) == 1 else 'are'} not tuned" if left else ""
+    return f"{size}{few}; {_listed(chosen) or 'nobody'} tuned for {_listed(tuned)}{others}."
+
+
+def _entries(boards: Sequence[Board], names: Sequence[str] | None = None) -> Iterator[tuple[Board, Row, Entry]]:
+    for board in boards:
+        for row in board.rows:
+            for name in board.metrics:
+                if names is None or name in names:
+                    yield board, row, row.entries[name]
+
+
+def _listed(names: Sequence[str] | dict[str, None]) -> str:
+    """'a, b and c'."""
+    *others, last = [*names] or [""]
+    return f"{', '.join(others)} and {last}" if others else last
