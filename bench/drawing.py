@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from reports.across import Ranking
     from reports.content import FrontPicture, Gallery, Picture
+    from reports.figures import Embedding
     from reports.leaderboard import Board
     from reports.tradeoff import Tradeoff
 
@@ -33,39 +34,52 @@ class Drawer:
 
     def draw(self, figure: Figure, name: str, title: str, alt: str, dataset: str = "") -> Picture:
         """Write a figure under a name of its own."""
+        from reports.figures import PAPER
+
+        return self._write(figure, PAPER, name, title, alt, dataset)
+
+    def _write(self, figure: Figure, dpi: int, name: str, title: str, alt: str, dataset: str) -> Picture:
         from reports.content import Picture
         from reports.figures import save
 
         path = f"{FOLDER}/{name}.png"
-        save(figure, self.out / path, tuple(dict.fromkeys(("png", *self.formats))))
+        save(figure, self.out / path, tuple(dict.fromkeys(("png", *self.formats))), dpi)
         return Picture(title, alt, path, dataset)
 
-    def embeddings(self, records: Sequence[Record], lost: Mapping[str, str | None]) -> list[Picture]:
-        """Small multiples of each data set, of each method's first report seed.
+    def embeddings(
+        self, boards: Sequence[Board], records: Sequence[Record], lost: Mapping[str, str | None]
+    ) -> list[Picture]:
+        """Small multiples of each data set, of each method's first report seed, in the order of the boards.
 
         Args:
             lost: why a model is collapsed, by cell id.
         """
-        from reports.figures import embeddings, read_embedding
+        from reports.figures import embeddings
 
-        panels: dict[str, dict[str, Any]] = {}
+        first: dict[tuple[str, str], Cell] = {}
         for cell in _reported_models(records):
-            here = panels.setdefault(cell.dataset.name, {})
-            if cell.method not in here:
-                found = read_embedding(models.model_folder(self.out, cell.id))
-                if found is not None:
-                    here[cell.method] = found if lost[cell.id] is None else replace(found, note="collapsed")
-        return [
-            self.draw(
-                embeddings(shown, f"{dataset}: test points and equidistant ellipses"), f"embeddings-{dataset}",
-                f"Embeddings of {dataset}",
-                f"Test points of {dataset} in the two latent dimensions of {', '.join(shown)}, one panel each, "
-                "coloured by label or first intrinsic coordinate, with ellipses of equal distance from their centres.",
-                dataset,
-            )
-            for dataset, shown in panels.items()
-            if shown
-        ]  # fmt: skip
+            first.setdefault((cell.dataset.name, cell.method), cell)
+        drawn = []
+        for board in boards:
+            pairs = [(board.dataset, row.method) for row in board.rows]
+            cells = [first[pair] for pair in pairs if pair in first]
+            panels = {cell.method: shown for cell in cells if (shown := self._panel(cell, lost)) is not None}
+            if panels:
+                figure = embeddings(panels, f"{board.dataset}: test points and equidistant ellipses")
+                alt = (
+                    f"Test points of {board.dataset} in the two latent dimensions of {', '.join(panels)}, one panel "
+                    "each, coloured by label or first intrinsic coordinate, with ellipses of equal distance from their "
+                    "centres."
+                )
+                title = f"Embeddings of {board.dataset}"
+                drawn.append(self.draw(figure, f"embeddings-{board.dataset}", title, alt, board.dataset))
+        return drawn
+
+    def _panel(self, cell: Cell, lost: Mapping[str, str | None]) -> Embedding | None:
+        from reports.figures import read_embedding
+
+        found = read_embedding(models.model_folder(self.out, cell.id))
+        return found if found is None or lost[cell.id] is None else replace(found, note="collapsed")
 
     def seeds(self, boards: Sequence[Board], headline: Sequence[str]) -> list[Picture]:
         """Every seed as a point, for each data set."""
@@ -147,6 +161,7 @@ class Drawer:
 
     def _gallery(self, model: Cell, group: Group | None, lost: str) -> Gallery:
         from reports.content import Gallery
+        from reports.figures import SCREEN
         from reports.pictures import draw, read_pictures
 
         title = f"{model.method} on {model.dataset.name}"
@@ -155,7 +170,7 @@ class Drawer:
             arrays = read_pictures(models.model_folder(self.out, unit.id))
             for kind, caption, figure in draw(arrays, title):
                 name = f"{model.dataset.name}/{model.method}-{kind}"
-                shown.append(self.draw(figure, name, caption, f"{title}: {caption}", model.dataset.name))
+                shown.append(self._write(figure, SCREEN, name, caption, f"{title}: {caption}", model.dataset.name))
         return Gallery(model.dataset.name, model.method, model.seed, shown, lost)
 
 

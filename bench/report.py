@@ -22,7 +22,7 @@ from bench.suite import registry, tables
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.content import Card, Content, Picture
+    from reports.content import Card, Content
     from reports.leaderboard import Board
 
 FRAME = "results.parquet"
@@ -144,7 +144,7 @@ def _content(drawer: Drawer, frame: pd.DataFrame, ledger: Ledger | None) -> Cont
     alt = "How many times faster than the published form each form is, by kernel and batch size."
     return Content(
         frame, boards, ranks, drawer.fronts(traded, methods),
-        embeddings=_in_order_of(boards, drawer.embeddings(records, lost)),
+        embeddings=drawer.embeddings(boards, records, lost),
         seeds=drawer.seeds(boards, headline_metrics(boards)),
         pictures=[
             *drawer.critical_differences(ranks), *drawer.quality(boards), *drawer.tuning(frame, selections, run)
@@ -154,11 +154,6 @@ def _content(drawer: Drawer, frame: pd.DataFrame, ledger: Ledger | None) -> Cont
         kernels=None if kernels is None else (kernels, Picture("Kernels", alt, f"{FIGURES}/kernels.png")),
         runs=runs, selections=selections,
     )  # fmt: skip
-
-
-def _in_order_of(boards: Sequence[Board], pictures: Iterable[Picture]) -> list[Picture]:
-    order = [board.dataset for board in boards]
-    return sorted(pictures, key=lambda picture: order.index(picture.dataset))
 
 
 def _write_reports(content: Content, out: Path) -> Results:

@@ -109,6 +109,7 @@ class AttachedDecoderMethod(Method):
     epochs: int | None
     random_state: int
     device: str
+    history_: dict[str, list[float]]
 
     @abstractmethod
     def _embed(self, X: Array) -> None:
@@ -119,22 +120,34 @@ class AttachedDecoderMethod(Method):
         """
 
     def fit(
-        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
+        self,
+        X: Array,
+        y: Array | None = None,
+        *,
+        X_val: Array | None = None,
+        on_epoch: OnEpoch | None = None,
+        attach: bool = True,
     ) -> Self:
         """Embed X (n_samples, n_features) and fit the attached decoder; X_val and on_epoch have no effect.
+
+        Args:
+            attach: False leaves the decoder away, for those who only encode.
 
         Raises:
             DivergedError: the decoder's training produced numbers that are not finite.
             ValueError: a hyperparameter or the data cannot be used.
         """
-        failures = self.fit_many([self], X)
+        failures = self.fit_many([self], X, attach=attach)
         if failures[0] is not None:
             raise failures[0]
         return self
 
     @classmethod
-    def fit_many(cls, estimators: Sequence[Self], X: Array) -> list[DivergedError | None]:
+    def fit_many(cls, estimators: Sequence[Self], X: Array, *, attach: bool = True) -> list[DivergedError | None]:
         """Fit estimators that differ only in `random_state` and `stackable` parameters.
+
+        Args:
+            attach: False leaves the decoders away.
 
         Returns:
             For each estimator None, or why its decoder diverged.
@@ -146,6 +159,14 @@ class AttachedDecoderMethod(Method):
         for estimator in estimators:
             estimator.check_shape(*X.shape)
         cls._embed_all(estimators, X)
+        for estimator in estimators:
+            estimator.n_features_in_ = X.shape[1]
+            estimator.history_ = {}
+        return cls._attach_all(estimators, X) if attach else [None] * len(estimators)
+
+    @classmethod
+    def _attach_all(cls, estimators: Sequence[Self], X: Array) -> list[DivergedError | None]:
+        """Fit the decoders as one stack; their time is kept apart from the embedding's."""
         started = time.perf_counter()
         lead = estimators[0]
         decoders = fit_decoders(
@@ -159,21 +180,15 @@ class AttachedDecoderMethod(Method):
         )
         share = (time.perf_counter() - started) / len(estimators)
         for estimator, decoder in zip(estimators, decoders, strict=True):
-            estimator._attach(decoder, X.shape[1], share)
+            estimator.decoder_seconds_ = share
+            if not isinstance(decoder, DivergedError):
+                estimator.decoder_ = decoder
         return [decoder if isinstance(decoder, DivergedError) else None for decoder in decoders]
 
     @classmethod
     def _embed_all(cls, estimators: Sequence[Self], X: Array) -> None:
         for estimator in estimators:
             estimator._embed(X)
-
-    def _attach(self, decoder: nn.Sequential | DivergedError, n_features: int, seconds: float) -> None:
-        """Take up a decoder; its time is kept apart from the embedding's."""
-        if not isinstance(decoder, DivergedError):
-            self.decoder_ = decoder
-        self.history_: dict[str, list[float]] = {}
-        self.n_features_in_ = n_features
-        self.decoder_seconds_ = seconds
 
     def check_parameters(self) -> None:
         require_positive(self, "latent_dim", "epochs")

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from reports.headline import columns
 from reports.leaderboard import Board, Entry
 from reports.palette import Style, styles
+from reports.panels import Frame, heading, panels
 
-# An axis is logarithmic where its values, all positive, span more than this.
-_SPAN = 30.0
+# An axis is logarithmic where its values are all positive and the largest is so many times their median.
+_SPAN = 10.0
 
 
 def seeds_figure(board: Board, headline: Sequence[str]) -> Figure | None:
@@ -22,18 +23,19 @@ def seeds_figure(board: Board, headline: Sequence[str]) -> Figure | None:
     if not names:
         return None
     style = styles([row.method for row in board.rows])
-    figure = Figure(figsize=(1.2 + 2.3 * len(names), 0.9 + 0.32 * len(board.rows)), layout="constrained")
-    figure.suptitle(f"{board.dataset}: every seed (points) and the mean (line)", fontsize=10)
-    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
-    for axes, name in zip(panels, names, strict=True):
+    longest = max(len(row.method) for row in board.rows)
+    frame = Frame(bottom=0.3, top=0.3, head=0.3, first=0.2 + 0.08 * longest)
+    figure, (row_of_panels,) = panels(1, len(names), 1.9, 0.2 + 0.25 * len(board.rows), frame)
+    heading(figure, f"{board.dataset}: every seed (points) and the mean (line)")
+    for axes, name in zip(row_of_panels, names, strict=True):
         for at, row in enumerate(board.rows):
             _draw(axes, at, row.entries[name], style[row.method])
         axes.set_title(board.column(name).replace("_", " "), fontsize=8)
         axes.tick_params(labelsize=8)
         axes.grid(axis="x", alpha=0.25, linewidth=0.5)
         spread_out(axes, "x", [value for row in board.rows for value in _values(row.entries[name])])
-    panels[0].set(yticks=range(len(board.rows)), yticklabels=[row.method for row in board.rows])
-    panels[0].invert_yaxis()
+        axes.set(yticks=[], ylim=(len(board.rows) - 0.5, -0.5))
+    row_of_panels[0].set(yticks=range(len(board.rows)), yticklabels=[row.method for row in board.rows])
     return figure
 
 

@@ -20,13 +20,16 @@ from safetensors.numpy import load_file
 from reports.dots import spread_out
 from reports.leaderboard import Board
 from reports.palette import Style, styles
-from reports.pictures import label_legend, scatter_panel
+from reports.panels import Frame, heading
+from reports.panels import panels as panels_of
+from reports.pictures import are_labels, label_legend, scatter_panel
 
 Array = np.ndarray
 
 # An ellipse of average size spans this share of a panel.
 _ELLIPSE_SHARE = 0.05
-_DPI = 200
+# Dots per inch: of a figure that can stand in a paper, and of one of many that are looked at on a screen.
+PAPER, SCREEN = 200, 110
 # Formats that a figure can be written in, with what keeps the date out of it, so that equal figures are equal files.
 FORMATS: Mapping[str, Mapping[str, str | None]] = {
     "png": {"Software": None},
@@ -65,13 +68,17 @@ def embeddings(panels: Mapping[str, Embedding], title: str) -> Figure:
     """Small multiples: one panel for each method, points in their colours, equidistant ellipses."""
     columns = min(4, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(2.6 * columns, 2.75 * rows + 0.4), layout="constrained")
-    figure.suptitle(title)
-    for position, (name, embedding) in enumerate(panels.items(), start=1):
-        axes = figure.add_subplot(rows, columns, position)
+    colour = next((panel.colour for panel in panels.values()), None)
+    frame = Frame(head=0.3, side=0.6 if are_labels(colour) else 0.0)
+    figure, grid = panels_of(rows, columns, 2.4, 2.4, frame)
+    heading(figure, title)
+    places = [axes for row in grid for axes in row]
+    for axes, (name, embedding) in zip(places, panels.items(), strict=False):
         axes.set_title(f"{name} ({embedding.note})" if embedding.note else name, fontsize=10)
         _scatter(axes, embedding)
-    label_legend(figure, next((panel.colour for panel in panels.values()), None))
+    for axes in places[len(panels) :]:
+        axes.remove()
+    label_legend(figure, colour)
     return figure
 
 
@@ -102,26 +109,28 @@ def common_radius(Z: Array, G: Array) -> float:
 def quality_against_time(boards: Sequence[Board], metrics: Sequence[str]) -> Figure:
     """One panel for each data set and metric: mean score with its interval against seconds of fitting."""
     metrics = [name for name in metrics if any(name in board.metrics for board in boards)]
-    figure = Figure(figsize=(3.4 * len(metrics), 2.8 * len(boards) + 0.5), layout="constrained")
+    frame = Frame(left=0.75, right=0.05, bottom=0.5, top=0.3, head=0.4)
+    figure, grid = panels_of(len(boards), len(metrics), 2.5, 2.0, frame)
     style = styles(list(dict.fromkeys(row.method for board in boards for row in board.rows)))
     drawn: dict[str, Any] = {}
-    for r, board in enumerate(boards):
-        for c, name in enumerate(metrics):
+    for board, row in zip(boards, grid, strict=True):
+        for name, axes in zip(metrics, row, strict=True):
             if name in board.metrics:
-                axes = figure.add_subplot(len(boards), len(metrics), r * len(metrics) + c + 1)
                 drawn |= _points(axes, board, name, style)
+            else:
+                axes.remove()
     if drawn:
-        figure.legend(drawn.values(), drawn, loc="outside upper center", ncols=min(8, len(drawn)), fontsize=8)
+        figure.legend(drawn.values(), drawn, loc="upper center", ncols=min(8, len(drawn)), fontsize=8, frameon=False)
     return figure
 
 
-def save(figure: Figure, path: Path, formats: Sequence[str] = ("png",)) -> None:
+def save(figure: Figure, path: Path, formats: Sequence[str] = ("png",), dpi: int = SCREEN) -> None:
     """Write a figure, in each format beside the others; equal figures are equal files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
     with mpl.rc_context({"svg.hashsalt": path.stem}):
         for name in formats:
-            figure.savefig(path.with_suffix(f".{name}"), dpi=_DPI, metadata=FORMATS[name])
+            figure.savefig(path.with_suffix(f".{name}"), dpi=dpi, metadata=FORMATS[name])
 
 
 def _scatter(axes, embedding: Embedding) -> None:  # type: ignore[no-untyped-def]
@@ -156,7 +165,10 @@ def _points(axes: Any, board: Board, name: str, style: Mapping[str, Style]) -> d
     axes.set(xscale="log", title=board.dataset)
     axes.set_xlabel("seconds of fitting (hollow: attached decoder)", fontsize=8)
     axes.set_ylabel(f"{name} {arrow}", fontsize=8)
-    spread_out(axes, "y", [known.mean for row in board.rows if (known := row.entries[name].estimate)])
+    shown = [known for row in board.rows if (known := row.entries[name].estimate)]
+    spread_out(
+        axes, "y", [value for known in shown for value in (known.mean, known.low, known.high) if value is not None]
+    )
     axes.margins(x=0.15, y=0.12)
     axes.tick_params(labelsize=8)
     return drawn

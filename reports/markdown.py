@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -178,8 +179,8 @@ def status_matrix(frame: pd.DataFrame) -> str:
 def _selections(selections: Sequence[Mapping[str, Any]]) -> str:
     lines = [["data set", "method", "chosen by", "on tuning seeds", "parameters"], ["---"] * 5]
     for choice in selections:
-        params = json.dumps(choice["params"], sort_keys=True).replace("|", "\\|")
-        lines.append([choice["dataset"], choice["method"], _text(choice["note"]), reached(choice), f"`{params}`"])
+        said = [_text(choice[name]) for name in ("dataset", "method", "note")]
+        lines.append([*said, reached(choice), _code(json.dumps(choice["params"], sort_keys=True))])
     return markdown_table(lines)
 
 
@@ -203,7 +204,14 @@ def _provenance(runs: Sequence[Mapping[str, Any]]) -> str:
 
 def _text(text: Any) -> str:
     """The first line of a text, as text: neither a table's bar nor HTML."""
-    return str(text).partition("\n")[0].replace("<", "&lt;").replace("|", "\\|")
+    return re.sub(r"<(?=[\w/!?])", "&lt;", str(text).partition("\n")[0]).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    """A text as code, whatever is in it."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    space = " " if len(fence) > 1 else ""
+    return f"{fence}{space}{text}{space}{fence}".replace("|", "\\|")
 
 
 def _list(sentences: Sequence[str]) -> str:

@@ -98,7 +98,7 @@ def _embedded(out: Path, path: str) -> str:
     if shown.width > _WIDEST:
         shown = shown.resize((_WIDEST, round(shown.height * _WIDEST / shown.width)), Image.Resampling.LANCZOS)
     found = io.BytesIO()
-    shown.save(found, "WEBP", quality=_QUALITY, method=4)
+    shown.save(found, "WEBP", quality=_QUALITY, method=1)
     return f"data:image/webp;base64,{base64.b64encode(found.getvalue()).decode()}"
 
 

@@ -73,7 +73,7 @@ def curve_panel(axes, arrays: Arrays) -> None:  # type: ignore[no-untyped-def]
 
 def scatter_panel(axes, Z: Array, colour: Array | None) -> None:  # type: ignore[no-untyped-def]
     """Points of a plane in their colours: ten or fewer values are labels."""
-    cmap = None if colour is None else "viridis" if _labels(colour) is None else "tab10"
+    cmap = None if colour is None else "tab10" if are_labels(colour) else "viridis"
     axes.scatter(Z[:, 0], Z[:, 1], c=colour, s=6, cmap=cmap, linewidths=0)
     axes.set(xticks=[], yticks=[])
 
@@ -81,16 +81,21 @@ def scatter_panel(axes, Z: Array, colour: Array | None) -> None:  # type: ignore
 def label_legend(figure: Figure, colour: Array | None) -> None:
     """Which colour is which label, where colours are labels."""
     values = None if colour is None else _labels(colour)
-    if values is None or len(values) < 2:
+    if values is None:
         return
-    place = (values - values[0]) / (values[-1] - values[0])
+    place = (values - values[0]) / max(float(np.ptp(values)), 1.0)
     handles = [
         Line2D(
             [], [], marker="o", linestyle="none", markersize=4, color=colormaps["tab10"](float(at)), label=f"{value:g}"
         )
         for at, value in zip(place, values, strict=True)
     ]
-    figure.legend(handles=handles, title="label", loc="outside right upper", fontsize=7, title_fontsize=7)
+    figure.legend(handles=handles, title="label", loc="upper right", fontsize=7, title_fontsize=7)
+
+
+def are_labels(colour: Array | None) -> bool:
+    """Whether colours are labels, and not values on a scale."""
+    return colour is not None and _labels(colour) is not None
 
 
 def _labels(colour: Array) -> Array | None:
@@ -141,7 +146,7 @@ def _line(arrays: Arrays) -> Figure:
 
 
 def _uncertainty(arrays: Arrays) -> Figure:
-    figure = Figure(figsize=(5.4, 4.4), layout="constrained")
+    figure = Figure(figsize=(5.4, 4.4))
     _codes_over(figure, arrays, arrays["deviation"], "mean predictive deviation")
     return figure
 
@@ -154,21 +159,22 @@ def _codes_over(figure: Figure, arrays: Arrays, values: Array, label: str):  # t
         background = axes.imshow(values, origin="lower", extent=(left, right, bottom, top), cmap="Greys", aspect="auto")
         figure.colorbar(background, label=label)
     else:
-        axes.set_xlabel(f"{label}: {float(np.mean(values)):.3g} everywhere", fontsize=8)
+        axes.set_xlabel(f"{label}: {round(float(np.mean(values)), 6):.3g} everywhere", fontsize=8)
     scatter_panel(axes, arrays["Z"], arrays.get("colour"))
     axes.set(xlim=(left, right), ylim=(bottom, top))
     return axes
 
 
 def _scatter(arrays: Arrays) -> Figure:
-    figure = Figure(figsize=(4.4, 4.4), layout="constrained")
+    figure = Figure(figsize=(4.4, 4.4))
     scatter_panel(figure.add_subplot(), arrays["Z"], arrays.get("colour"))
     return figure
 
 
 def _stability(arrays: Arrays) -> Figure:
     """How much each pair's distance varies over the models, for each kind of distance."""
-    figure = Figure(figsize=(5.4, 3.2), layout="constrained")
+    figure = Figure(figsize=(5.4, 3.2))
+    figure.subplots_adjust(bottom=0.17)
     axes = figure.add_subplot()
     known = {kind: _variation(lengths) for kind, lengths in sorted(arrays.items())}
     axes.hist(list(known.values()), bins=20, label=[_named(kind, values) for kind, values in known.items()])
@@ -190,7 +196,7 @@ def _named(kind: str, values: Array) -> str:
 
 def _geodesics(arrays: Arrays) -> Figure:
     """Geodesics over the metric's magnification, straight lines beside them."""
-    figure = Figure(figsize=(5.4, 4.4), layout="constrained")
+    figure = Figure(figsize=(5.4, 4.4))
     axes = _codes_over(figure, arrays, arrays["magnification"], "log10 of the magnification sqrt(det G)")
     _lines(axes, arrays["curves"], "geodesics", color="tab:red", linewidth=1.2)
     if "certain" in arrays:

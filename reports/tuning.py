@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reports.palette import styles
+from reports.panels import Frame, panels
 
 Curves = dict[str, list[float]]
 
@@ -38,16 +39,16 @@ def best_so_far(frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], ob
 def tuning_figure(curves: Mapping[str, Curves], objective: str, methods: Sequence[str]) -> Figure:
     """One panel for each data set, a line for each method."""
     style = styles(methods)
-    figure = Figure(figsize=(0.6 + 3.0 * len(curves), 3.0), layout="constrained")
-    panels = figure.subplots(1, len(curves), squeeze=False)[0]
-    for axes, (dataset, of_methods) in zip(panels, curves.items(), strict=True):
+    figure, (row,) = panels(1, len(curves), 2.5, 2.2, Frame(left=0.45, bottom=0.45, first=0.7))
+    for axes, (dataset, of_methods) in zip(row, curves.items(), strict=True):
         for method, values in of_methods.items():
             drawn = style[method]
             trials = range(1, len(values) + 1)
             axes.plot(trials, values, marker=drawn.marker, markersize=4, color=drawn.colour, label=method)
         axes.set_title(dataset, fontsize=9)
-        axes.set_xlabel("trials")
+        axes.set_xlabel("trials", fontsize=8)
         axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.tick_params(labelsize=8)
         axes.legend(fontsize=7)
-    panels[0].set_ylabel(f"best {objective} so far")
+    row[0].set_ylabel(f"best {objective} so far", fontsize=8)
     return figure

@@ -11,8 +11,10 @@ from reports.samples import BY_CONSTRUCTION, COLLAPSED
 from reports.statistics import LEAST_SEEDS
 
 _FINDINGS = 3
+# So many methods that tie are named.
+_NAMED = 3
 # 'native' and 'attached' decoders are ranked apart.
-_AMONG = {"": "", "native": "native decoders: ", "attached": "attached decoders: "}
+_AMONG = {"": "is ", "native": "of native decoders is ", "attached": "of attached decoders "}
 
 
 def verdict(boards: Sequence[Board], headline: Sequence[str], failures: Sequence[Cause]) -> list[str]:
@@ -34,20 +36,27 @@ def _questions(headline: Sequence[str]) -> list[str]:
 
 
 def _finding(boards: Sequence[Board], name: str) -> str:
-    """'knn_preservation ↑: isomap is best on swiss_roll (0.89), tsne = umap on digits (0.6).'"""
+    """'knn_preservation ↑: best is isomap on swiss_roll (0.89), tsne = umap on digits (0.6).'"""
+    asked = [board for board in boards if name in board.metrics]
     said = []
     for among, label in _AMONG.items():
-        winners: dict[str, list[str]] = {}
-        for board in boards:
-            if name in board.metrics and (best := _best(board, name, among)):
-                winners.setdefault(_names(board, name, among, best), []).append(
-                    f"{board.dataset} ({short(_leading(board, name, best))})"
-                )
+        winners: dict[str, list[Board]] = {}
+        for board in asked:
+            if best := _best(board, name, among):
+                winners.setdefault(_names(board, name, among, best), []).append(board)
         if winners:
-            told = [f"{who} on {_listed(where)}" for who, where in winners.items()]
+            told = [f"{who} {_where(name, among, where, asked)}" for who, where in winners.items()]
             said.append(label + ", ".join(told))
-    column = next((board.column(name) for board in boards if name in board.metrics), name)
-    return f"{column}: best, {'; '.join(said)}." if said else ""
+    column = asked[0].column(name) if asked else name
+    return f"{column}: best {'; '.join(said)}." if said else ""
+
+
+def _where(name: str, among: str, boards: Sequence[Board], asked: Sequence[Board]) -> str:
+    """'on digits (0.6) and swiss_roll (0.89)', or 'on all 3 data sets (0.6 to 0.89)'."""
+    values = [_leading(board, name, _best(board, name, among)) for board in boards]
+    if len(boards) == len(asked) > 2:
+        return f"on all {len(boards)} data sets ({short(min(values))} to {short(max(values))})"
+    return "on " + _listed([f"{b.dataset} ({short(v)})" for b, v in zip(boards, values, strict=True)])
 
 
 def _best(board: Board, name: str, among: str) -> list[Row]:
@@ -55,10 +64,11 @@ def _best(board: Board, name: str, among: str) -> list[Row]:
 
 
 def _names(board: Board, name: str, among: str, best: Sequence[Row]) -> str:
+    """'tsne = umap', or '6 of 7, tied,'."""
+    if len(best) <= _NAMED:
+        return " = ".join(row.method for row in best)
     ranked = [row for row in board.rows if row.entries[name].ranked and row.entries[name].among == among]
-    if len(best) == len(ranked) > 2:
-        return "nobody to be told from the others"
-    return " = ".join(row.method for row in best)
+    return f"a tie of {len(best)} of {len(ranked)}"
 
 
 def _leading(board: Board, name: str, best: Sequence[Row]) -> float:
@@ -74,12 +84,13 @@ def _warnings(boards: Sequence[Board], headline: Sequence[str], failures: Sequen
             f"{n_failed(failures)} models or scores failed ({_listed(dict.fromkeys(c.method for c in failures))})"
         )
     said += filter(None, [
-        _standing(boards, COLLAPSED, "keep too little of the data for their geometry to mean anything"),
-        _standing(boards, BY_CONSTRUCTION, "have scores that follow from their form"),
+        _standing(boards, COLLAPSED, "too little of the data is kept for the geometry to mean anything"),
+        _standing(boards, BY_CONSTRUCTION, "scores follow from the form of the method"),
     ])  # fmt: skip
     tails = sum(entry.tail is not None for _, _, entry in _entries(boards, headline))
     if tails:
-        said.append(f"{tails} of the headline means are carried by few points or one seed (~, their median is shown)")
+        means = "headline mean is" if tails == 1 else "headline means are"
+        said.append(f"{tails} {means} carried by few points or one seed (~: the median)")
     return f"Not to be read as results: {'; '.join(said)}." if said else ""
 
 
@@ -94,8 +105,11 @@ def _standing(boards: Sequence[Board], status: str, what: str) -> str:
             where.setdefault(row.method, []).append(board.dataset)
     if not where:
         return ""
-    who = ", ".join(f"{method} on {_listed(datasets)}" for method, datasets in where.items())
-    return f"{who} ({status}: {what})"
+    together: dict[str, list[str]] = {}
+    for method, datasets in where.items():
+        together.setdefault(_listed(datasets), []).append(method)
+    who = ", ".join(f"{_listed(methods)} on {datasets}" for datasets, methods in together.items())
+    return f"{status}, {who} ({what})"
 
 
 def _certainty(boards: Sequence[Board]) -> str:

@@ -80,6 +80,9 @@ def _decoding(method: Any) -> dict[str, Any]:
     if not isinstance(decoders, Sequence):
         raise ValueError(f"decoders_ must be a list of decoders, got {type(decoders).__name__}")
     kind = getattr(method, "decoder_kind", "native") if decode is not None or decoders else "none"
+    if kind == "attached" and not decoders:
+        # Left away in a trial that does not ask for it.
+        decode, kind = None, "none"
     if kind not in ("native", "attached", "none"):
         raise ValueError(f"decoder_kind must be 'native' or 'attached', got {kind!r}")
     abilities = {name: getattr(method, name, None) for name in OPTIONAL_ABILITIES.values()}

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
+from reports.content import Content
 from reports.figures import Embedding, common_radius, embeddings, equidistant_ellipses, quality_against_time, save
 from reports.frames import COLUMNS, FrameError, read_frame, results_frame, write_frame
 from reports.leaderboard import boards
@@ -83,7 +84,7 @@ def test_failures_and_not_applicable_are_shown_and_never_averaged():
     (board,) = boards(frame, set())
     assert "| a | native | 2 |" in leaderboard(board) and board.rows[0].n_seeds == 1
     assert "| b | native | n/a |" in leaderboard(board)
-    text = report(frame, [board], [], [], {}, [], [], [])
+    text = report(Content(frame, [board]))
     assert "too slow" in text and "1 timeout" in text and "1 ok" in status_matrix(frame)
 
 
@@ -94,7 +95,7 @@ def test_a_train_split_is_marked():
 
 def test_an_empty_frame_gives_a_report():
     frame = results_frame([])
-    assert "no results" in report(frame, boards(frame, set()), [], [], {}, [], [], [])
+    assert "no results" in report(Content(frame, boards(frame, set())))
 
 
 def test_ellipses_are_unit_balls_of_the_metric_with_one_radius():

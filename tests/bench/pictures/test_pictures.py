@@ -107,7 +107,7 @@ def test_every_picture_can_be_drawn(digits):
     everything |= taken(EnsembleVAE(n_members=2, epochs=2), digits)[0]
     everything |= taken(NRAEQ(latent_dim=1, epochs=2), Spiral().load())[0]
     everything |= taken(Autoencoder(latent_dim=1, epochs=2), digits)[0]
-    drawn = list(draw(everything))
+    drawn = list(draw(everything, "a model"))
     assert {kind for kind, _, _ in drawn} == set(everything) and len(drawn) == 12
 
 

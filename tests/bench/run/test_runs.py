@@ -93,6 +93,10 @@ def test_a_tuned_run_reports_the_winner_on_other_seeds(bench, write_suite, tmp_p
     assert set(tune["seed"]) == {7, 8} and set(final["seed"]) == {0, 1}
     assert set(tune["split"]) == {"validation"} and set(final["split"]) == {"test"}
     assert set(tune["method"]) == {"ae", "isomap"}
+    # Trials judged by neighbourhoods have no use for the decoder that reported models are fitted with.
+    isomap = frame[frame["method"] == "isomap"].set_index("phase")
+    assert set(isomap.loc["tune", "decoder"]) == {"none"} and set(isomap.loc["final", "decoder"]) == {"attached"}
+    assert (isomap.loc["tune", "decoder_seconds"] == 0).all() and (isomap.loc["final", "decoder_seconds"] > 0).any()
     means = tune[tune["method"] == "ae"].groupby("config_id")["value"].mean()
     assert len(means) >= 2
     assert set(final.loc[final["method"] == "ae", "config_id"]) == {means.idxmax()}
