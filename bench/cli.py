@@ -105,27 +105,28 @@ def plan(
     """Say what would run, what is cached, and what is impossible and why."""
     from bench.commands import plan_suite
     from bench.suite.config import load_suite
+    from bench.terminal import impossible
 
     suite = load_suite(file, smoke=smoke)
     rows = plan_suite(suite, _out(out, suite), methods, datasets)
-    columns = ("dataset", "method", "cached", "todo", "failed", "impossible")
-    _show(rows, columns, as_json, title=f"{suite.name}: cells", fold={"impossible": _reasons})
+    columns = ("dataset", "method", "cached", "todo", "failed")
+    _show(rows, columns, as_json, title=f"{suite.name}: cells")
+    if not as_json:
+        sys.stdout.writelines(f"{line}\n" for line in impossible(rows))
 
 
 @app.command()
 def status(folder: Folder, as_json: Json = False) -> None:
     """Show the method x data set matrix of statuses, and the first line of each error."""
     from bench.commands import status_of
+    from bench.terminal import causes_of
 
     matrix, errors = status_of(folder)
     if as_json:
         _print_json({"cells": matrix, "errors": errors})
         return
     _show(matrix, ("dataset", "method", "tune", "final"), False, title=str(folder))
-    for error in errors:
-        where = f"{error['method']} {error['dataset']} {error['phase']} {error['seed']}"
-        log = f"  -> {folder / error['traceback']}" if error["traceback"] else ""
-        sys.stdout.write(f"{error['status']}: {where}: {error['reason']}{log}\n")
+    sys.stdout.writelines(f"{line}\n" for line in causes_of(errors, folder))
 
 
 @app.command()
@@ -207,7 +208,7 @@ def list_components(what: Annotated[Components, typer.Argument(help="What to lis
     """List methods, datasets or metrics: built in, and from installed plug-ins; broken ones too."""
     kinds: dict[str, registry.Kind] = {"methods": "method", "datasets": "dataset", "metrics": "metric"}
     rows = [vars(entry) for entry in listing.entries(kinds[what.value])]
-    columns = ("name", "status", "origin", "summary")
+    columns = ("name", *(["better"] if what is Components.metrics else []), "status", "origin", "summary")
     _show(rows, columns, as_json, fold={"summary": lambda row: row["reason"] or row["summary"]})
 
 
@@ -349,14 +350,6 @@ def _show(
     Console(file=sys.stdout, markup=False, highlight=False, width=None if sys.stdout.isatty() else 160).print(
         table, markup=False
     )
-
-
-def _reasons(row: dict[str, Any]) -> str:
-    """Each reason once, with the metrics that it keeps away."""
-    kept_away: dict[str, list[str]] = {}
-    for name, why in row["impossible"].items():
-        kept_away.setdefault(why, []).append(name)
-    return "; ".join(f"{', '.join(names)}: {why}" for why, names in kept_away.items())
 
 
 def _print_json(value: Any) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from bench.record.collapse import too_little, with_collapsed
 from bench.record.ledger import Ledger
 from bench.record.records import Record
 from bench.record.results import current, failed_groups, rows
-from bench.suite import registry, tables
+from bench.suite import listing, registry, tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +149,7 @@ def _content(drawer: Drawer, frame: pd.DataFrame, ledger: Ledger | None) -> Cont
             *drawer.critical_differences(ranks), *drawer.quality(boards), *drawer.tuning(frame, selections, run)
         ],
         galleries=drawer.galleries(records, lost),
-        cards=_cards(selections),
+        cards=_cards(selections, records),
         kernels=None if kernels is None else (kernels, Picture("Kernels", alt, f"{FIGURES}/kernels.png")),
         runs=runs, selections=selections,
     )  # fmt: skip
@@ -168,26 +167,20 @@ def _write_reports(content: Content, out: Path) -> Results:
     return Results(content, [out / PAGE, out / REPORT, *(out / picture.path for picture in shown)])
 
 
-def _cards(selections: Sequence[Mapping[str, Any]]) -> list[Card]:
+def _cards(selections: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> list[Card]:
     """What each method is, and what it was run with on each data set."""
     from reports.content import Card
 
-    found: dict[str, Card] = {}
+    targets = {record.cell.method: record.cell.target for record in records}
+    known = {entry.name: entry.about for entry in listing.entries("method")}
+    parameters: dict[str, dict[str, Any]] = {}
     for choice in selections:
-        name = str(choice["method"])
-        if name not in found:
-            about = _about(choice)
-            found[name] = Card(name, about.partition("\n")[0], _source(about), {})
-        found[name] = replace(found[name], parameters={**found[name].parameters, choice["dataset"]: choice["params"]})
-    return list(found.values())
-
-
-def _about(choice: Mapping[str, Any]) -> str:
-    """The docstring of a method, where it is one that can be had."""
-    try:
-        return inspect.getdoc(registry.method(str(choice.get("target", choice["method"])))) or ""
-    except BadInputError:
-        return ""
+        parameters.setdefault(str(choice["method"]), {})[str(choice["dataset"])] = choice["params"]
+    found = []
+    for method, of_datasets in parameters.items():
+        about = known.get(targets.get(method, ""), "")
+        found.append(Card(method, about.partition("\n")[0], _source(about), of_datasets))
+    return found
 
 
 def _source(about: str) -> str:

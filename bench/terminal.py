@@ -1,8 +1,9 @@
-"""The leaderboards as a terminal shows them: never wider than it is, methods never shortened."""
+"""What commands print: leaderboards no wider than the terminal, methods never shortened, and each reason once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -73,3 +74,37 @@ def _score(row: Row, name: str) -> str:
 
 def _seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
+
+
+def impossible(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Which metrics cannot be had of which pairs of a plan, once for each reason."""
+    pairs: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
+    for row in rows:
+        for metric, why in row["impossible"].items():
+            of_metric = pairs.setdefault((why, metric), {})
+            of_metric[row["dataset"]] = (*of_metric.get(row["dataset"], ()), row["method"])
+    alike: dict[tuple[str, tuple[Any, ...]], list[str]] = {}
+    for (why, metric), of_metric in pairs.items():
+        alike.setdefault((why, tuple(of_metric.items())), []).append(metric)
+    everybody = tuple(dict.fromkeys(row["method"] for row in rows))
+    for (why, where), metrics in alike.items():
+        datasets: dict[tuple[str, ...], list[str]] = {}
+        for dataset, methods in where:
+            datasets.setdefault(methods, []).append(dataset)
+        told = [
+            f"{'' if methods == everybody else 'of ' + ', '.join(methods) + ' '}on {', '.join(names)}"
+            for methods, names in datasets.items()
+        ]
+        yield f"impossible: {', '.join(metrics)} {'; '.join(told)}: {why}"
+
+
+def causes_of(errors: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[str]:
+    """What failed, once for each cause, with its cells and the log of the first."""
+    found: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for error in errors:
+        found.setdefault((error["status"], error["method"], error["reason"]), []).append(error)
+    for (status, method, reason), alike in found.items():
+        cells = ", ".join(f"{error['dataset']} {error['phase']} {error['seed']}" for error in alike)
+        times = f" ({len(alike)} times)" if len(alike) > 1 else ""
+        log = f"  -> {folder / alike[0]['traceback']}" if alike[0]["traceback"] else ""
+        yield f"{status}: {method} {cells}: {reason}{times}{log}"

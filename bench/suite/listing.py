@@ -15,7 +15,10 @@ from bench.suite.registry import Kind, entry_points_of, origin
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered name: where it comes from, and whether what it points at is there."""
+    """One registered name: where it comes from, whether what it points at is there, and what that says of itself.
+
+    `better` is 'lower' or 'higher' for a metric whose source says so, else ''.
+    """
 
     name: str
     target: str
@@ -23,6 +26,12 @@ class Entry:
     status: Literal["ok", "broken"]
     reason: str
     summary: str
+    about: str
+    better: str = ""
+
+
+# What makes metrics that are all better in one direction.
+_DIRECTIONS = {"of_neighbourhoods": "higher"}
 
 
 def entries(kind: Kind) -> list[Entry]:
@@ -32,21 +41,23 @@ def entries(kind: Kind) -> list[Entry]:
 
 def _inspect(point: EntryPoint) -> Entry:
     try:
-        reason, summary = "", _summary(point)
+        reason, defined = "", _definition(point)
     except _BrokenError as error:
-        reason, summary = str(error), ""
-    return Entry(point.name, point.value, origin(point), "broken" if reason else "ok", reason, summary)
+        reason, defined = str(error), None
+    about, better = _about(defined), _better(defined)
+    summary = about.partition("\n")[0]
+    return Entry(point.name, point.value, origin(point), "broken" if reason else "ok", reason, summary, about, better)
 
 
 class _BrokenError(Exception):
     pass
 
 
-def _summary(point: EntryPoint) -> str:
-    """First line of what the target's source says of itself, once it is certain that it can be imported."""
+def _definition(point: EntryPoint) -> ast.AST | None:
+    """Where the target's source defines it, once it is certain that it can be imported; None without a source."""
     path = _source(point.module)
     if path is None:
-        return ""
+        return None
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except (SyntaxError, ValueError, OSError) as error:
@@ -62,12 +73,29 @@ def _summary(point: EntryPoint) -> str:
             defined = statement
     if defined is None:
         raise _BrokenError(f"{path} does not define {point.attr!r}")
+    return defined
+
+
+def _about(defined: ast.AST | None) -> str:
+    """What a class or function, or a metric by its `about`, says of itself."""
     if isinstance(defined, ast.ClassDef | ast.FunctionDef):
-        return (ast.get_docstring(defined) or "").partition("\n")[0]
-    about = [
-        k.value for node in ast.walk(defined) if isinstance(node, ast.Call) for k in node.keywords if k.arg == "about"
-    ]
+        return ast.get_docstring(defined) or ""
+    about = [keyword.value for call in _calls(defined) for keyword in call.keywords if keyword.arg == "about"]
     return str(about[0].value) if about and isinstance(about[0], ast.Constant) else ""
+
+
+def _better(defined: ast.AST | None) -> str:
+    for call in _calls(defined):
+        given = [value.value for value in call.args if isinstance(value, ast.Constant)]
+        named = _DIRECTIONS.get(call.func.id) if isinstance(call.func, ast.Name) else None
+        found = named or next((value for value in given if value in ("lower", "higher")), None)
+        if found:
+            return str(found)
+    return ""
+
+
+def _calls(defined: ast.AST | None) -> list[ast.Call]:
+    return [] if defined is None else [node for node in ast.walk(defined) if isinstance(node, ast.Call)]
 
 
 def _source(module: str) -> Path | None:

@@ -47,6 +47,10 @@ class Display:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is None:
+            # Trials that repeat another are no cells; where the work ends the bar does.
+            self.total = self.done
+            self._update()
         self._progress.stop()
 
     def expect(self, total: int) -> None:
