@@ -270,11 +270,12 @@ def kernels(
 def ui(
     folder: Folder,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port on 127.0.0.1.")] = 5_000,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the first page in the browser.")] = False,
 ) -> None:
-    """Open the MLflow UI on the folder's store, on 127.0.0.1 only."""
-    from bench.commands import serve_mlflow
+    """Serve the MLflow UI of the folder's store, on 127.0.0.1 only, and say where its methods are compared."""
+    from bench.ui import serve
 
-    _exit(serve_mlflow(folder, port))
+    serve(folder, port, open_browser=open_browser)
 
 
 @app.command()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,13 +15,14 @@ from bench.plan.preview import plan_pair
 from bench.plan.protocol import Pair
 from bench.record.cells import Cell
 from bench.record.ledger import Ledger, locked, read
-from bench.record.results import current
-from bench.report import FRAME, PAGE, REPORT, write_foreign_report, write_results
+from bench.record.results import current, reported
+from bench.report import FRAME, PAGE, REPORT, leaderboards_of, write_foreign_report, write_results
 from bench.run.coordinator import Coordinator, Options
 from bench.suite.data import load_dataset
 from bench.terminal import show
 from bench.track.progress import Display
-from bench.track.store import DATABASE, synchronise
+from bench.track.runs import Finished
+from bench.track.store import synchronise
 from bench.track.tracker import MlflowTracker, Tracker
 from methods.training.device import choose_device
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.suite.config import Suite
+    from reports.leaderboard import Board
 
 
 def run_suite(suite: Suite, out: Path, options: Options, console: Console, *, quiet: bool) -> int:
@@ -46,7 +46,7 @@ def run_suite(suite: Suite, out: Path, options: Options, console: Console, *, qu
             finally:
                 ledger.close()
             results = write_results(out, ledger)
-            tracker.files(results.files)
+            tracker.finish(_finished(ledger, results.content.boards, results.files))
             tracker.close()
     show(results.content, console)
     failed = coordinator.failures()
@@ -116,24 +116,18 @@ def synchronise_folder(out: Path, uri: str) -> int:
     suite = ledger.runs[-1]["suite"] if ledger.runs else out.name
     files = [out / FRAME, out / PAGE, out / REPORT, *sorted((out / FIGURES).rglob("*.png"))]
     try:
-        return synchronise(uri, suite, out, ledger.records.values(), files)
+        return synchronise(uri, suite, out, _finished(ledger, leaderboards_of(ledger, out), files))
     except Exception as error:
         said = str(error).partition("\n")[0]
         raise BadInputError(f"MLflow store {uri!r}: {type(error).__name__}: {said}") from error
 
 
-def serve_mlflow(out: Path, port: int) -> int:
-    """Serve the folder's MLflow store on 127.0.0.1 until interrupted; the server's exit code."""
-    database = out / DATABASE
-    if not database.is_file():
-        raise BadInputError(f"{out}: has no {DATABASE}; `bench sync {out}` builds it from the ledger")
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-        "--backend-store-uri", f"sqlite:///{database.resolve()}", "--workers", "1",
-    ]  # fmt: skip
-    sys.stdout.write(f"MLflow UI on http://127.0.0.1:{port} (Ctrl-C ends it)\n")
-    sys.stdout.flush()
-    return subprocess.run(command, check=False).returncode
+def _finished(ledger: Ledger, boards: Sequence[Board], files: Sequence[Path]) -> Finished:
+    from reports.headline import columns, headline_metrics
+
+    headline = headline_metrics(boards)
+    shown = {board.dataset: list(columns(board, headline)) for board in boards}
+    return Finished(list(ledger.records.values()), list(reported(ledger)), shown, files)
 
 
 def _tracker(suite: Suite, out: Path, ledger: Ledger) -> Tracker:

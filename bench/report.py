@@ -15,7 +15,7 @@ from bench.record import models
 from bench.record.collapse import too_little, with_collapsed
 from bench.record.ledger import Ledger
 from bench.record.records import Record
-from bench.record.results import current, failed_groups, rows
+from bench.record.results import current, failed_groups, reported, rows
 from bench.suite import listing, registry, tables
 
 if TYPE_CHECKING:
@@ -67,13 +67,6 @@ def _least_explained(ledger: Ledger) -> float:
     return float(run.get("min_explained_variance", tables.Report().min_explained_variance))
 
 
-def _is_reported(record: Record, ledger: Ledger) -> bool:
-    """Whether a record is of the configuration that is reported for its pair, not of another one of its front."""
-    cell = record.cell
-    choice = ledger.selections.get((cell.dataset.name, cell.method))
-    return choice is None or cell.config_id == choice["config_id"]
-
-
 def reported_configurations(selections: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
     """The configuration reported for each data set and method."""
     return {(choice["dataset"], choice["method"]): choice["config_id"] for choice in selections}
@@ -116,6 +109,12 @@ def leaderboards(
     )  # fmt: skip
 
 
+def leaderboards_of(ledger: Ledger, out: Path) -> list[Board]:
+    """The boards of a result folder as it is."""
+    run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
+    return leaderboards(frame_of_ledger(ledger), run, _selections(ledger, run), out)
+
+
 def _points(out: Path, cell_id: str) -> Mapping[str, Any]:
     return models.load_points(models.model_folder(out, cell_id))
 
@@ -134,7 +133,7 @@ def _content(drawer: Drawer, frame: pd.DataFrame, ledger: Ledger | None) -> Cont
     selections = _selections(ledger, run) if ledger else []
     boards = leaderboards(frame, run, selections, out)
     ranks = rankings(boards)
-    records = [record for record in current(ledger) if _is_reported(record, ledger)] if ledger else []
+    records = list(reported(ledger)) if ledger else []
     lost = {r.cell.id: too_little(r.explained_variance, _least_explained(ledger)) for r in records} if ledger else {}
     objectives = (run.get("tuning") or {}).get("objectives", ())
     methods = run.get("methods", ())

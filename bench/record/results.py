@@ -28,6 +28,14 @@ def current(ledger: Ledger) -> Iterator[Record]:
             yield record
 
 
+def reported(ledger: Ledger) -> Iterator[Record]:
+    """Of those that count, the reported models: of a front, those of the one configuration that tables show."""
+    for record in current(ledger):
+        choice = ledger.selections.get((record.cell.dataset.name, record.cell.method))
+        if record.cell.phase == "final" and (choice is None or record.cell.config_id == choice["config_id"]):
+            yield record
+
+
 def _is_selected(cell: Unit, choice: Mapping[str, Any]) -> bool:
     """Of the final phase the reported configuration, and the others of its front."""
     if cell.phase == "tune":

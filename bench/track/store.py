@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.record.records import Record
-from bench.track.runs import RunSpec, by_run, record_run, study_run
+from bench.track.attachments import attach
+from bench.track.moved import take_along
+from bench.track.places import ARTIFACTS, DATABASE
+from bench.track.runs import Finished, RunSpec, by_run, record_run, study_run
+from bench.track.views import view_tags
 
-DATABASE = "mlflow.db"
-ARTIFACTS = "mlartifacts"
 _BATCH = 1_000
+_PARENT = "mlflow.parentRunId"
 
 
 class Store:
@@ -28,6 +30,8 @@ class Store:
         local = uri == "sqlite"
         # On a server, runs of another folder with the same suite are not ours to replace.
         self._origin = "" if local else f"{platform.node()}:{self.out}"
+        if local:
+            take_along(self.out / DATABASE, self.out / ARTIFACTS)
         self._client = MlflowClient(f"sqlite:///{self.out / DATABASE}" if local else uri)
         experiment = self._client.get_experiment_by_name(suite)
         if experiment is not None:
@@ -52,12 +56,34 @@ class Store:
                 self._client.delete_run(known[0])
             self._write(spec)
 
+    def finish(self, finished: Finished) -> None:
+        """Say in each study's run how it ended, attach the reports, and keep a view of each data set."""
+        for spec in finished.studies():
+            self._finish_study(spec)
+        self.put_files([file for file in finished.files if file.exists()])
+        for name, value in view_tags(finished.columns(), finished.methods, finished.ended_ms).items():
+            self._client.set_experiment_tag(self._experiment, name, value)
+
     def put_files(self, files: Sequence[Path], key: str = "report") -> None:
-        """Attach files to the run that holds them: the report and its figures to one of their own."""
+        """Attach files to the run that holds them, in their folders: the report and its figures to one of their own."""
         if key not in self._runs:
             self._write(RunSpec(key, None, key, 0, 0, False, {"kind": key}, {}, ()))
         for file in files:
-            self._client.log_artifact(self._runs[key][0], str(file))
+            folder = file.resolve().parent.relative_to(self.out).as_posix()
+            self._client.log_artifact(self._runs[key][0], str(file), "" if folder == "." else folder)
+
+    def _finish_study(self, spec: RunSpec) -> None:
+        run_id, digest = self._runs[spec.key]
+        if digest == spec.digest:
+            return
+        if self._client.get_run(run_id).data.params:
+            # Parameters cannot be changed: a study that has ended otherwise before gets a new run.
+            children = self._client.search_runs([self._experiment], f"tags.`{_PARENT}` = '{run_id}'")
+            self._client.delete_run(run_id)
+            run_id = self._create(spec)
+            for child in children:
+                self._client.set_tag(child.info.run_id, _PARENT, run_id)
+        self._fill(run_id, spec)
 
     def _existing(self) -> dict[str, tuple[str, str]]:
         """Complete runs of the store, key -> (run id, digest); one whose writer was killed is removed."""
@@ -78,50 +104,49 @@ class Store:
                 return found
 
     def _write(self, spec: RunSpec) -> None:
-        from mlflow.entities import Metric, Param, RunTag
+        self._fill(self._create(spec), spec)
 
-        tags = {**spec.tags, "bench.key": spec.key}
+    def _create(self, spec: RunSpec) -> str:
+        tags = {"bench.key": spec.key}
         if self._origin:
             tags["bench.origin"] = self._origin
         if spec.parent is not None:
-            tags["mlflow.parentRunId"] = self._runs[spec.parent][0]
+            tags[_PARENT] = self._runs[spec.parent][0]
         run = self._client.create_run(
             self._experiment, start_time=spec.started_ms or None, tags=tags, run_name=spec.name
         )
-        run_id = run.info.run_id
+        return str(run.info.run_id)
+
+    def _fill(self, run_id: str, spec: RunSpec) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
         points = [Metric(point.name, point.value, spec.started_ms, point.step) for point in spec.points]
-        self._client.log_batch(run_id, params=[Param(*item) for item in spec.params.items()])
+        params, tags = [Param(*item) for item in spec.params.items()], [RunTag(*item) for item in spec.tags.items()]
+        self._client.log_batch(run_id, params=params, tags=tags)
         for start in range(0, len(points), _BATCH):
             self._client.log_batch(run_id, metrics=points[start : start + _BATCH])
-        if spec.model is not None:
-            self._log_picture(run_id, spec)
+        if spec.dataset:
+            self._log_dataset(run_id, spec.dataset)
+        attach(self._client, run_id, spec)
         self._client.set_terminated(run_id, "FAILED" if spec.failed else "FINISHED", end_time=spec.ended_ms or None)
         # Last of all: a run without its digest is an unfinished one.
         self._client.log_batch(run_id, tags=[RunTag("bench.digest", spec.digest)])
         self._runs[spec.key] = (run_id, spec.digest)
 
-    def _log_picture(self, run_id: str, spec: RunSpec) -> None:
-        from reports.figures import embeddings, read_embedding, save
-        from reports.pictures import draw, read_pictures
+    def _log_dataset(self, run_id: str, dataset: Mapping[str, str]) -> None:
+        from mlflow.entities import Dataset, DatasetInput
 
-        assert spec.model is not None
-        found = read_embedding(spec.model)
-        with tempfile.TemporaryDirectory() as folder:
-            if found is not None:
-                save(embeddings({spec.tags["method"]: found}, spec.name), Path(folder) / "embedding.png")
-            for kind, _, figure in draw(read_pictures(spec.model), spec.name):
-                save(figure, Path(folder) / f"{kind}.png")
-            for path in sorted(Path(folder).iterdir()):
-                self._client.log_artifact(run_id, str(path))
+        known = Dataset(dataset["name"], dataset["digest"], source_type="latentbench", source=dataset["source"])
+        self._client.log_inputs(run_id, [DatasetInput(known)])
 
 
-def synchronise(uri: str, suite: str, out: Path, records: Iterable[Record], files: Sequence[Path]) -> int:
+def synchronise(uri: str, suite: str, out: Path, finished: Finished) -> int:
     """Make a store hold what these records say; how many runs they make."""
-    groups = by_run(records)
+    groups = by_run(finished.records)
     store = Store(uri, suite, out)
     for group in groups.values():
         store.put(list(group.values()))
-    store.put_files([file for file in files if file.exists()])
+    store.finish(finished)
     return len(groups)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from bench.record.records import Record
-from bench.track.runs import by_run, run_key
+from bench.track.runs import Finished, by_run, run_key
 from bench.track.store import Store
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ class Tracker:
     def record(self, record: Record) -> None:
         """A cell has ended."""
 
-    def files(self, files: Sequence[Path]) -> None:
-        """The report and its figures have been written."""
+    def finish(self, finished: Finished) -> None:
+        """All cells have ended, and the reports have been written."""
 
     def close(self) -> None:
         """Wait until all has been passed on."""
@@ -45,8 +45,8 @@ class MlflowTracker(Tracker):
     def record(self, record: Record) -> None:
         self._queue.put(record)
 
-    def files(self, files: Sequence[Path]) -> None:
-        self._queue.put(list(files))
+    def finish(self, finished: Finished) -> None:
+        self._queue.put(finished)
 
     def close(self) -> None:
         self._queue.put(_STOP)
@@ -66,7 +66,7 @@ class MlflowTracker(Tracker):
                     group[item.cell.id] = item
                     store.put(list(group.values()))
                 else:
-                    store.put_files(item)
+                    store.finish(item)
         except Exception as error:
             log.warning(
                 "MLflow at %s is not available (%s: %s); results are safe in the ledger, `bench sync` passes them on",

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
+import re
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from subprocess import CompletedProcess
 
+import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
-from bench.track.store import Store
 from tests.conftest import SMALL_SUITE
 
 TRACKED = SMALL_SUITE.replace('mlflow = "off"', 'mlflow = "sqlite"') + "[tune]\ntrials = 2\nbatch = 2\n"
@@ -29,11 +42,22 @@ def runs_of(folder: Path) -> dict[str, dict]:
             "params": dict(run.data.params),
             "tags": {k: v for k, v in run.data.tags.items() if not k.startswith(("mlflow.", "bench."))},
             "status": run.info.status,
+            # The run that holds the report has no work of its own to time.
+            "seconds": 0 if run.data.tags["kind"] == "report" else run.info.end_time - run.info.start_time,
+            "note": run.data.tags.get("mlflow.note.content"),
+            "data": [(entry.dataset.name, entry.dataset.digest) for entry in run.inputs.dataset_inputs],
             "parent": client.get_run(parent).data.tags["bench.key"] if parent else None,
             "curve": [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "curve/val_loss")],
             "files": sorted(file.path for file in client.list_artifacts(run.info.run_id)),
         }
     return found
+
+
+def frame_content(folder: Path) -> str:
+    """The content hash of the one data set of a folder."""
+    from bench.record.ledger import read
+
+    return next(iter(read(folder).records.values())).cell.dataset.content
 
 
 @pytest.fixture
@@ -53,17 +77,26 @@ def test_the_store_mirrors_the_ledger_and_is_rebuilt_alike(finished, bench, tmp_
     for key, run in final.items():
         rows = frame[(frame["cell_id"] == key.removeprefix("final/")) & frame["value"].notna()]
         for row in rows.itertuples():
-            assert run["metrics"][row.metric] == row.value
+            family = "geometry" if row.metric.startswith("mcn") else "quality"
+            assert run["metrics"][f"{family}/{row.metric}"] == row.value
         assert run["tags"]["method"] == rows["method"].iloc[0] and run["tags"]["phase"] == "final"
         assert run["tags"]["status"] == "ok" and len(run["tags"]["git_sha"]) == 40
         assert run["parent"].startswith("study/") and run["status"] == "FINISHED"
         assert run["params"]["seed"] in {"0", "1"} and run["params"]["latent_dim"] == "2"
         pictures = ["geodesics.png"] if run["params"]["seed"] == "0" else []
-        assert run["files"] == ["embedding.png", *pictures]
+        assert run["files"] == ["embedding.png", *pictures, "model"]
+        assert run["data"] == [("swiss_roll", frame_content(finished)[:36])]
         if run["tags"]["method"] == "ae":
             assert [step for step, _ in run["curve"]] == [1, 2, 3]
     assert [run["parent"] for key, run in live.items() if key.startswith("trial/")] == ["study/swiss_roll/ae"] * 2
-    assert {"report.md", "results.parquet"} <= set(live["report"]["files"])
+    assert {"report.html", "report.md", "results.parquet", "figures"} == set(live["report"]["files"])
+    # A study says what its models reached together.
+    study, models = live["study/swiss_roll/ae"], [run for run in final.values() if run["tags"]["method"] == "ae"]
+    values = [run["metrics"]["quality/knn_preservation"] for run in models]
+    assert study["metrics"]["quality/knn_preservation"] == pytest.approx(np.mean(values))
+    assert study["metrics"]["quality/knn_preservation_std"] == pytest.approx(np.std(values, ddof=1))
+    assert study["params"] == {k: v for k, v in models[0]["params"].items() if k != "seed"}
+    assert study["seconds"] > 0 and "2 report seeds" in study["note"] and "tuned with 2 trials" in study["note"]
 
     rebuilt = tmp_path / "rebuilt"
     shutil.copytree(finished, rebuilt, ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts"))
@@ -92,52 +125,105 @@ def test_an_unreachable_server_fails_no_cell(bench, write_suite, tmp_path):
     assert done.returncode == 0 and "not available" in done.stderr
 
 
-def test_the_ui_asks_mlflow_for_the_local_address(bench, tmp_path, monkeypatch):
-    (tmp_path / "out").mkdir()
-    Store("sqlite", "small", tmp_path / "out")
+def test_the_ui_asks_mlflow_for_the_local_address_and_says_where_methods_are_compared(finished, bench, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        "bench.commands.subprocess.run", lambda command, **_: asked.append(command) or CompletedProcess(command, 0)
-    )
-    assert bench("ui", "out", "--port", "5123").returncode == 0
-    (command,) = asked
+    monkeypatch.setattr("bench.ui.os.execve", lambda program, command, env: asked.append((command, env)))
+    done = bench("ui", "out", "--port", "5123")
+    ((command, env),) = asked
     assert command[command.index("--host") + 1] == "127.0.0.1" and command[command.index("--port") + 1] == "5123"
+    assert env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    (page,) = re.findall(r"small, swiss_roll: (\S+)", done.stdout)
+    assert page.startswith("http://127.0.0.1:5123/#/experiments/") and "workflowType=machine_learning" in page
+    key = page.partition("viewStateShareKey=")[2]
+    from mlflow import MlflowClient
+
+    tags = MlflowClient(f"sqlite:///{finished / 'mlflow.db'}").get_experiment_by_name("small").tags
+    view = json.loads(tags[f"mlflow.sharedViewState.{key}"])
+    state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
+    assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "method"}]
+    assert "metrics.`quality/knn_preservation`" in state["selectedColumns"] and "swiss_roll" in state["searchFilter"]
 
 
-@pytest.mark.slow  # MLflow's server takes a quarter of a minute to start
-def test_the_ui_serves_the_store_on_the_local_address_only(tmp_path):
-    import socket
-    import subprocess
-    import sys
-    import time
-    import urllib.error
-    import urllib.request
+def test_a_moved_folder_takes_its_artifacts_along(finished, bench_process, tmp_path):
+    from mlflow import MlflowClient
 
-    (tmp_path / "out").mkdir()
-    Store("sqlite", "small", tmp_path / "out")
+    moved = finished.rename(tmp_path / "moved")
+    # In a process of its own: MLflow remembers for as long as it lives where a run's artifacts were.
+    assert bench_process("sync", "moved").returncode == 0 and not finished.exists()
+    client = MlflowClient(f"sqlite:///{moved / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("small").experiment_id
+    places = [run.info.artifact_uri for run in client.search_runs([experiment])]
+    assert all(place.startswith(f"{(moved / 'mlartifacts').as_uri()}/") for place in places)
+    (run,) = client.search_runs([experiment], "tags.`bench.key` = 'report'")
+    assert (Path(run.info.artifact_uri.removeprefix("file://")) / "report.md").read_text().startswith("# small")
+
+
+def test_a_model_of_a_run_loads_as_its_readme_says(finished, tmp_path, monkeypatch):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{finished / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("small").experiment_id
+    (run, *_) = client.search_runs([experiment], "tags.kind = 'final' AND tags.method = 'ae'")
+    folder = Path(client.download_artifacts(run.info.run_id, "model"))
+    monkeypatch.chdir(folder)
+    code = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)[0]
+    names: dict = {}
+    exec(code, names)
+    assert names["model"].decode(names["arrays"]["Z.scored"]).shape[1] == 3
+
+
+def test_a_failed_run_holds_its_reason_and_its_log(bench, write_suite, tmp_path):
+    from mlflow import MlflowClient
+
+    (tmp_path / "bad.py").write_text(
+        "class Bad:\n    def fit(self, X):\n        raise RuntimeError('no good ' * 100)\n"
+    )
+    write_suite(TRACKED.replace("[methods.pca]", '[methods.bad]\ntarget = "./bad.py:Bad"'))
+    assert bench("run", "--out", "out", "-m", "bad").returncode == 1
+    client = MlflowClient(f"sqlite:///{tmp_path / 'out' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("small").experiment_id
+    (run, *_) = client.search_runs([experiment], "tags.kind = 'final' AND tags.method = 'bad'")
+    assert run.data.tags["reason"].count("no good") == 100 and run.info.status == "FAILED"
+    (file,) = client.list_artifacts(run.info.run_id, "log")
+    assert "RuntimeError" in Path(client.download_artifacts(run.info.run_id, file.path)).read_text()
+
+
+@pytest.fixture
+def ui(finished, tmp_path) -> Iterator[tuple[psutil.Process, dict[str, str]]]:
+    """`bench ui` once it answers: its process, and the addresses it printed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "bench", "ui", "out", "--port", str(port)],
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
     )  # fmt: skip
     try:
-        deadline, page = time.monotonic() + 90, b""
-        while not page and time.monotonic() < deadline:
+        assert process.stdout is not None
+        name, _, page = process.stdout.readline().strip().partition(": ")
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
             try:
-                page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).read()
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+                break
             except (urllib.error.URLError, OSError):
                 time.sleep(0.5)
-        assert b"MLflow" in page
-        import psutil
-
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        listening = {c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == "LISTEN"}
-        assert listening == {"127.0.0.1"}
+        yield psutil.Process(process.pid), {name: page}
     finally:
-        import os
-        import signal
-
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
+
+
+@pytest.mark.slow  # MLflow's server takes seconds to start
+def test_the_ui_opens_on_methods_to_compare_on_the_local_address_only(ui, browser):
+    process, said = ui
+    browser.get(said["small, swiss_roll"])
+    deadline, groups = time.monotonic() + 60, set()
+    while len(groups) < 2 and time.monotonic() < deadline:
+        groups = set(re.findall(r"Group: (\S+)", browser.find_element("css selector", "body").text))
+        time.sleep(0.5)
+    text = browser.find_element("css selector", "body").text
+    assert groups == {"ae", "pca"} and "Headline metrics" in text
+    family = [process, *process.children(recursive=True)]
+    listening = {c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == "LISTEN"}
+    assert listening == {"127.0.0.1"} and not any("huey" in " ".join(p.cmdline()) for p in family)
