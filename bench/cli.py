@@ -138,10 +138,19 @@ def report(
     figures: Annotated[
         str, typer.Option("--figures", metavar="FORMATS", help="Formats of figures: png, svg, pdf, with commas.")
     ] = "png",
+    table: Annotated[
+        str, typer.Option("--table", metavar="FORMAT", help="Only print a table: latex, csv or markdown.")
+    ] = "",
+    metrics: Annotated[str, typer.Option(metavar="NAMES", help="Of these metrics, with commas [--table].")] = "",
+    methods: Annotated[str, typer.Option(metavar="NAMES", help="Of these methods, with commas [--table].")] = "",
 ) -> None:
-    """Write tables, figures, report.html and report.md again, from the ledger alone."""
+    """Write tables, figures, report.html and report.md again, from the ledger alone; or print a table for a paper."""
     from bench.commands import write_report
+    from bench.paper import table_of
 
+    if table:
+        sys.stdout.write(table_of(folder, frame, table, _names(metrics), _names(methods)))
+        return
     for path in write_report(folder, frame, _formats(figures)):
         sys.stdout.write(f"{path}\n")
 
@@ -306,17 +315,22 @@ def _statuses(text: str) -> frozenset[str]:
     from bench.errors import nearest
     from bench.record.records import FAILURES
 
-    found = frozenset(part.strip() for part in text.split(",") if part.strip())
+    found = frozenset(_names(text))
     for name in sorted(found - set(FAILURES)):
         raise BadInputError(f"--retry: unknown status {name!r}; {nearest(name, FAILURES)}")
     return found
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """What is between commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _formats(text: str) -> tuple[str, ...]:
     from bench.errors import nearest
     from reports.figures import FORMATS
 
-    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    found = _names(text)
     for name in found:
         if name not in FORMATS:
             raise BadInputError(f"--figures: unknown format {name!r}; {nearest(name, FORMATS)}")

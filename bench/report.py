@@ -84,14 +84,23 @@ def write_foreign_report(frame_file: Path, out: Path, formats: Sequence[str] = (
     Raises:
         BadInputError: the file is no results frame.
     """
+    frame = read_foreign(frame_file)
+    out.mkdir(parents=True, exist_ok=True)
+    return _write_reports(_content(Drawer(out, tuple(formats)), frame, None), out)
+
+
+def read_foreign(frame_file: Path) -> pd.DataFrame:
+    """A results frame that another program made.
+
+    Raises:
+        BadInputError: the file is no results frame.
+    """
     from reports.frames import FrameError, read_frame
 
     try:
-        frame = read_frame(frame_file)
+        return read_frame(frame_file)
     except FrameError as error:
         raise BadInputError(str(error)) from error
-    out.mkdir(parents=True, exist_ok=True)
-    return _write_reports(_content(Drawer(out, tuple(formats)), frame, None), out)
 
 
 def leaderboards(
