@@ -18,11 +18,12 @@ _GAP = 2
 def show(content: Content, console: Console) -> None:
     """Print the headline scores of each data set and, where the terminal is wide enough, others; then the verdict."""
     from reports.entries import MARKS
+    from reports.headline import ranked_apart
 
     for board in content.boards:
         console.print(_table(board, content.headline, console.width), markup=False, highlight=False)
     used = "  ".join(f"{mark} {meaning}" for mark, meaning in MARKS.items())
-    for text in (used, *content.verdict):
+    for text in filter(None, (used, ranked_apart(content.boards), *content.verdict)):
         console.print(text, markup=False, highlight=False)
 
 

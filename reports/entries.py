@@ -5,6 +5,8 @@ from __future__ import annotations
 from reports.leaderboard import Entry, short
 from reports.samples import BY_CONSTRUCTION, COLLAPSED
 
+# What is not ranked is shown to so many decimals: an affine decoder's distortion is 0, and not 2e-16.
+_ROUNDING = 12
 MARKS = {
     "*": "best",
     "=": "best, not to be told apart",
@@ -50,8 +52,8 @@ def in_short(entry: Entry) -> tuple[str, str]:
     if found is None:
         return entry.status, ""
     if entry.status.endswith(COLLAPSED):
-        return short(found.mean), "x"
+        return short(round(found.mean, _ROUNDING)), "x"
     if entry.status.endswith(BY_CONSTRUCTION):
-        return short(found.mean), "c"
+        return short(round(found.mean, _ROUNDING)), "c"
     value = short(found.mean) if entry.tail is None else f"~{short(entry.tail.median)}"
     return value + ("" if entry.ranked else f" ({entry.status})"), entry.mark

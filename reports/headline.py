@@ -34,6 +34,15 @@ def columns(board: Board, headline: Sequence[str]) -> Iterator[str]:
     return (name for name in headline if name in board.metrics and _shown([board], name))
 
 
+def ranked_apart(boards: Sequence[Board]) -> str:
+    """Whose scores of decoders are ranked among themselves, where decoders of both kinds are shown; else ''."""
+    rows = [row for board in boards for row in board.rows]
+    attached = list(dict.fromkeys(row.method for row in rows if row.decoder == "attached"))
+    if not attached or not any(row.decoder == "native" for row in rows):
+        return ""
+    return f"Scores of decoders: those of {', '.join(attached)} were attached, and are ranked among themselves."
+
+
 def _shown(boards: Sequence[Board], name: str) -> bool:
     rows = [row for board in boards if name in board.metrics for row in board.rows]
     return any(row.entries[name].estimate is not None for row in rows)

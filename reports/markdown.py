@@ -15,7 +15,7 @@ from reports.causes import Cause, cell_statuses
 from reports.content import Content, FrontPicture, Gallery, Picture
 from reports.entries import LEGEND, MARKS, in_full, in_short
 from reports.frames import in_order, of_models
-from reports.headline import columns
+from reports.headline import columns, ranked_apart
 from reports.kernels import LEGEND as KERNEL_LEGEND
 from reports.kernels import kernel_tables
 from reports.leaderboard import Board, Entry
@@ -44,7 +44,8 @@ def _parts(content: Content) -> Iterator[str]:
     for board in boards:
         yield headline_table(board, content.headline)
     if boards:
-        yield "; ".join(f"`{mark}` {meaning}" for mark, meaning in MARKS.items()) + "."
+        used = "; ".join(f"`{mark}` {meaning}" for mark, meaning in MARKS.items())
+        yield f"{used}. {_text(ranked_apart(boards))}".strip()
     yield from map(_picture, content.embeddings)
     if content.failures:
         yield from ("## What failed", "\n".join(map(_cause, content.failures)))

@@ -19,7 +19,7 @@ from reports.across_tables import across_tables, conclusions
 from reports.content import Content
 from reports.entries import LEGEND, MARKS, in_full, in_short
 from reports.frames import in_order
-from reports.headline import columns
+from reports.headline import columns, ranked_apart
 from reports.kernels import LEGEND as KERNEL_LEGEND
 from reports.kernels import kernel_tables
 from reports.leaderboard import Board, Entry
@@ -61,6 +61,7 @@ def page(content: Content, out: Path) -> str:
     return environment.get_template("report.html").render(
         content=content,
         marks=MARKS,
+        apart=ranked_apart(content.boards),
         legends={
             "boards": LEGEND, "across": ACROSS_LEGEND, "fronts": FRONT_LEGEND, "stability": STABILITY_LEGEND,
             "kernels": KERNEL_LEGEND,
