@@ -159,7 +159,7 @@ def test_the_command_writes_frame_report_plot_and_mlflow_run(bench, tmp_path):
     (run,) = client.search_runs([client.get_experiment_by_name("kernels").experiment_id])
     assert run.data.metrics["ratio/jvp/mlp-256x4/d2/ours/float32"] > 0
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {
-        "kernels.parquet", "kernels.md", "kernels.png"
+        "kernels.parquet", "kernels.md", "figures"
     }  # fmt: skip
 
 
