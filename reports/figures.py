@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
+from matplotlib.ticker import NullLocator
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
@@ -163,6 +164,7 @@ def _points(axes: Any, board: Board, name: str, style: Mapping[str, Style]) -> d
         )  # fmt: skip
     arrow = "↓" if board.better.get(name) == "lower" else "↑"
     axes.set(xscale="log", title=board.dataset)
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("seconds of fitting (hollow: attached decoder)", fontsize=8)
     axes.set_ylabel(f"{name} {arrow}", fontsize=8)
     shown = [known for row in board.rows if (known := row.entries[name].estimate)]

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import re
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -44,21 +44,9 @@ def page(content: Content, out: Path) -> str:
     Args:
         out: the folder that pictures' paths are relative to.
     """
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(marked_up=marked_up, short_json=_json)
-    environment.globals.update(
-        embedded=partial(_embedded, out), cell=_cell, columns=columns, notes=notes, front_table=front_table,
-        matched=matched, matched_table=matched_table, commit=commit, time_spent=time_spent, reached=reached,
-        seconds=_seconds,
-    )  # fmt: skip
     methods = in_order(row.method for board in content.boards for row in board.rows)
-    return environment.get_template("report.html").render(
+    return _environment().get_template("report.html").render(
+        embedded=partial(_embedded, out),
         content=content,
         marks=MARKS,
         apart=ranked_apart(content.boards),
@@ -72,6 +60,24 @@ def page(content: Content, out: Path) -> str:
         kernels=kernel_tables(content.kernels[0]) if content.kernels else {},
         limits=list(known_limits(content.boards, content.runs)),
     )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    """The templates with what they call; compiled once."""
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(marked_up=marked_up, short_json=_json)
+    environment.globals.update(
+        cell=_cell, columns=columns, notes=notes, front_table=front_table, matched=matched, matched_table=matched_table,
+        commit=commit, time_spent=time_spent, reached=reached, seconds=_seconds,
+    )  # fmt: skip
+    return environment
 
 
 def marked_up(text: Any) -> Markup:
