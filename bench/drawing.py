@@ -118,6 +118,13 @@ class Drawer:
         alt = f"The best {objectives[0]} after each trial, a line for each tuned method, a panel for each data set."
         return [self.draw(tuning_figure(curves, objectives[0], run.get("methods", ())), "tuning", "Tuning", alt)]
 
+    def kernels(self, frame: pd.DataFrame) -> Picture:
+        """Timings of kernels."""
+        from reports.kernels import kernel_figure
+
+        alt = "How many times faster than the published form each form is, by kernel and batch size."
+        return self.draw(kernel_figure(frame), "kernels", "Kernels", alt)
+
     def fronts(self, tradeoffs: Sequence[Tradeoff], methods: Sequence[str]) -> list[FrontPicture]:
         """The trade-off of each data set."""
         from reports.content import FrontPicture

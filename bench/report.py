@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.drawing import FOLDER as FIGURES
 from bench.drawing import Drawer
 from bench.errors import BadInputError
 from bench.record import models
@@ -131,7 +130,7 @@ def _points(out: Path, cell_id: str) -> Mapping[str, Any]:
 def _content(drawer: Drawer, frame: pd.DataFrame, ledger: Ledger | None) -> Content:
     """Everything that the reports of a frame show; without a ledger of that frame alone."""
     from reports.across import rankings
-    from reports.content import Content, Picture
+    from reports.content import Content
     from reports.headline import headline_metrics
     from reports.kernels import read_kernels
     from reports.tradeoff import tradeoffs
@@ -148,7 +147,6 @@ def _content(drawer: Drawer, frame: pd.DataFrame, ledger: Ledger | None) -> Cont
     methods = run.get("methods", ())
     traded = tradeoffs(frame, selections, objectives, methods, partial(_points, out)) if len(objectives) > 1 else []
     kernels = read_kernels(out)
-    alt = "How many times faster than the published form each form is, by kernel and batch size."
     return Content(
         frame, boards, ranks, drawer.fronts(traded, methods),
         embeddings=drawer.embeddings(boards, records, lost),
@@ -158,7 +156,7 @@ def _content(drawer: Drawer, frame: pd.DataFrame, ledger: Ledger | None) -> Cont
         ],
         galleries=drawer.galleries(records, lost),
         cards=_cards(selections, records),
-        kernels=None if kernels is None else (kernels, Picture("Kernels", alt, f"{FIGURES}/kernels.png")),
+        kernels=None if kernels is None else (kernels, drawer.kernels(kernels)),
         runs=runs, selections=selections,
     )  # fmt: skip
 

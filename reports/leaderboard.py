@@ -94,6 +94,13 @@ class Board:
     tuned: tuple[str, ...] = ()
     how: str = ""
 
+    @property
+    def n_points(self) -> int | None:
+        """Test points that scores by point are of, None where there are none; those of pairs are the exception."""
+        known = [entry.estimate.n_points for row in self.rows for entry in row.entries.values() if entry.estimate]
+        counts = [count for count in known if count is not None]
+        return max(set(counts), key=lambda count: (counts.count(count), count)) if counts else None
+
     def column(self, name: str) -> str:
         """The name of a metric with the arrow of its direction, and what it was tuned for."""
         arrow = "↓" if self.better[name] == "lower" else "↑"

@@ -45,8 +45,7 @@ def _ties(board: Board) -> Iterator[str]:
 
 
 def _sizes(board: Board) -> Iterator[str]:
-    counts = {entry.estimate.n_points for _, _, entry in _entries(board) if entry.estimate is not None}
-    points = max((count for count in counts if count is not None), default=None)
+    points = board.n_points
     seeds = max((row.n_seeds for row in board.rows), default=0)
     if points is None:
         return

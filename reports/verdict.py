@@ -116,8 +116,8 @@ def _certainty(boards: Sequence[Board]) -> str:
     """Seeds, test points, and what hyperparameters were chosen by."""
     rows = [row for board in boards for row in board.rows]
     seeds = max((row.n_seeds for row in rows), default=0)
-    points = max((entry.estimate.n_points or 0 for _, _, entry in _entries(boards) if entry.estimate), default=0)
-    size = f"{seeds} {'seed' if seeds == 1 else 'seeds'}" + (f", {points} test points" if points else "")
+    counts = [str(count) for count in sorted({board.n_points for board in boards if board.n_points})]
+    size = f"{seeds} {'seed' if seeds == 1 else 'seeds'}" + (f", {' or '.join(counts)} test points" if counts else "")
     few = (
         f": what other seeds would give is not known ({LEAST_SEEDS} or more would tell)" if seeds < LEAST_SEEDS else ""
     )

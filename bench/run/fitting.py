@@ -44,7 +44,9 @@ def fit_cells(prepared: Prepared, data: Data, positions: Sequence[int], report: 
     methods = [instance(component, job.cells[at], data, job.setting.device) for at in positions]
     fits = [Fit(method) for method in methods]
     callbacks = [_callback(prepared, data, fit, at, report) for at, fit in zip(positions, fits, strict=True)]
-    X, offered = data.X[data.train], {**beside_rows(data), "attach": _decoder_is_asked_for(prepared)}
+    X, offered = data.X[data.train], beside_rows(data)
+    if getattr(component, "decoder_kind", "native") == "attached":
+        offered["attach"] = _decoder_is_asked_for(prepared)
     budget = stack_size.Budget(job.setting.device, job.setting.memory, job.setting.sharers)
     size = stack_size.largest_stack(methods, X, offered, budget) if len(methods) > 1 else 1
     for at in range(0, len(fits), size):
