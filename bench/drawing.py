@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reports.content import FrontPicture, Gallery, Picture
     from reports.figures import Embedding
     from reports.leaderboard import Board
+    from reports.palette import Style
     from reports.tradeoff import Tradeoff
 
 FOLDER = "figures"
@@ -27,10 +28,14 @@ QUALITY = ("knn_preservation", "reconstruction_mse", "mcn")
 
 @dataclass(frozen=True)
 class Drawer:
-    """Writes figures below a result folder, each in some formats; PNG, which reports show, is always one of them."""
+    """Writes figures below a result folder: as PNG, which reports show, and in other formats.
+
+    `style` is how each method is drawn, in every figure.
+    """
 
     out: Path
-    formats: tuple[str, ...] = ("png",)
+    style: Mapping[str, Style]
+    formats: tuple[str, ...] = ()
 
     def draw(self, figure: Figure, name: str, title: str, alt: str, dataset: str = "") -> Picture:
         """Write a figure under a name of its own."""
@@ -85,7 +90,7 @@ class Drawer:
         """Every seed as a point, for each data set."""
         from reports.dots import seeds_figure
 
-        drawn = [(board, seeds_figure(board, headline)) for board in boards]
+        drawn = [(board, seeds_figure(board, headline, self.style)) for board in boards]
         return [
             self.draw(
                 figure, f"seeds-{board.dataset}", f"Every seed on {board.dataset}",
@@ -103,7 +108,9 @@ class Drawer:
         if not any(name in board.metrics for board in boards for name in QUALITY):
             return []
         alt = "Scores against seconds of fitting on a logarithmic axis, one point with its interval for each method."
-        return [self.draw(quality_against_time(boards, QUALITY), "quality-time", "Quality against time", alt)]
+        return [
+            self.draw(quality_against_time(boards, QUALITY, self.style), "quality-time", "Quality against time", alt)
+        ]
 
     def tuning(
         self, frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], run: Mapping[str, Any]
@@ -116,7 +123,7 @@ class Drawer:
         if not curves:
             return []
         alt = f"The best {objectives[0]} after each trial, a line for each tuned method, a panel for each data set."
-        return [self.draw(tuning_figure(curves, objectives[0], run.get("methods", ())), "tuning", "Tuning", alt)]
+        return [self.draw(tuning_figure(curves, objectives[0], self.style), "tuning", "Tuning", alt)]
 
     def kernels(self, frame: pd.DataFrame) -> Picture:
         """Timings of kernels."""
@@ -125,18 +132,18 @@ class Drawer:
         alt = "How many times faster than the published form each form is, by kernel and batch size."
         return self.draw(kernel_figure(frame), "kernels", "Kernels", alt)
 
-    def fronts(self, tradeoffs: Sequence[Tradeoff], methods: Sequence[str]) -> list[FrontPicture]:
+    def fronts(self, tradeoffs: Sequence[Tradeoff]) -> list[FrontPicture]:
         """The trade-off of each data set."""
         from reports.content import FrontPicture
         from reports.fronts import front_figure
-        from reports.palette import styles
 
         found = []
         for tradeoff in tradeoffs:
             title = f"{tradeoff.dataset}: {' against '.join(axis.name for axis in tradeoff.axes)}"
             alt = f"Fronts of {', '.join(tradeoff.fronts)}: points for configurations and seeds, a band over seeds."
-            figure = front_figure(tradeoff, styles([*methods, *tradeoff.fronts]))
-            picture = self.draw(figure, f"front-{tradeoff.dataset}", title, alt, tradeoff.dataset)
+            picture = self.draw(
+                front_figure(tradeoff, self.style), f"front-{tradeoff.dataset}", title, alt, tradeoff.dataset
+            )
             found.append(FrontPicture(tradeoff, picture))
         return found
 

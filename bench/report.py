@@ -46,7 +46,7 @@ def write_results(out: Path, ledger: Ledger, formats: Sequence[str] = ()) -> Res
 
     frame = frame_of_ledger(ledger)
     write_frame(frame, out / FRAME)
-    results = _write_reports(_content(Drawer(out, tuple(formats)), frame, ledger), out)
+    results = _write_reports(_content(out, formats, frame, ledger), out)
     return Results(results.content, [out / FRAME, *results.files])
 
 
@@ -85,7 +85,7 @@ def write_foreign_report(frame_file: Path, out: Path, formats: Sequence[str] = (
     """
     frame = read_foreign(frame_file)
     out.mkdir(parents=True, exist_ok=True)
-    return _write_reports(_content(Drawer(out, tuple(formats)), frame, None), out)
+    return _write_reports(_content(out, formats, frame, None), out)
 
 
 def read_foreign(frame_file: Path) -> pd.DataFrame:
@@ -127,28 +127,30 @@ def _points(out: Path, cell_id: str) -> Mapping[str, Any]:
     return models.load_points(models.model_folder(out, cell_id))
 
 
-def _content(drawer: Drawer, frame: pd.DataFrame, ledger: Ledger | None) -> Content:
+def _content(out: Path, formats: Sequence[str], frame: pd.DataFrame, ledger: Ledger | None) -> Content:
     """Everything that the reports of a frame show; without a ledger of that frame alone."""
     from reports.across import rankings
     from reports.content import Content
     from reports.headline import headline_metrics
     from reports.kernels import read_kernels
+    from reports.palette import styles
     from reports.tradeoff import tradeoffs
 
-    out = drawer.out
     runs = ledger.runs if ledger else []
     run: Mapping[str, Any] = runs[-1] if runs else {}
     selections = _selections(ledger, run) if ledger else []
     boards = leaderboards(frame, run, selections, out)
     ranks = rankings(boards)
+    methods = run.get("methods", ())
+    style = styles([*methods, *(row.method for board in boards for row in board.rows)])
+    drawer = Drawer(out, style, tuple(formats))
     records = list(reported(ledger)) if ledger else []
     lost = {r.cell.id: too_little(r.explained_variance, _least_explained(ledger)) for r in records} if ledger else {}
     objectives = (run.get("tuning") or {}).get("objectives", ())
-    methods = run.get("methods", ())
     traded = tradeoffs(frame, selections, objectives, methods, partial(_points, out)) if len(objectives) > 1 else []
     kernels = read_kernels(out)
     return Content(
-        frame, boards, ranks, drawer.fronts(traded, methods),
+        frame, boards, ranks, drawer.fronts(traded),
         embeddings=drawer.embeddings(boards, records, lost),
         seeds=drawer.seeds(boards, headline_metrics(boards)),
         pictures=[

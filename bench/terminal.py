@@ -50,7 +50,7 @@ def _columns(board: Board, headline: Sequence[str]) -> list[tuple[str, list[str]
     from reports.headline import columns
 
     first = list(columns(board, headline))
-    names = first + [name for name in board.metrics if name not in first and name in set(columns(board, [name]))]
+    names = first + [name for name in columns(board, board.metrics) if name not in first]
     found = [(_heading(board, name), [_score(row, name) for row in board.rows]) for name in names]
     found.insert(len(first), ("fit\ns", [_seconds(row.fit_seconds) for row in board.rows]))
     found.append(("decoder\ns", [_seconds(row.decoder_seconds) for row in board.rows]))

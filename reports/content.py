@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -80,7 +80,7 @@ class Content:
     cards: Sequence[Card] = ()
     kernels: tuple[pd.DataFrame, Picture] | None = None
     runs: Sequence[Mapping[str, Any]] = ()
-    selections: Sequence[Mapping[str, Any]] = field(default=())
+    selections: Sequence[Mapping[str, Any]] = ()
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,22 +10,21 @@ from matplotlib.figure import Figure
 
 from reports.headline import columns
 from reports.leaderboard import Board, Entry
-from reports.palette import Style, styles
-from reports.panels import Frame, heading, panels
+from reports.palette import Style
+from reports.panels import Margins, heading, panels
 
 # An axis is logarithmic where its values are all positive and the largest is so many times their median.
 _SPAN = 10.0
 
 
-def seeds_figure(board: Board, headline: Sequence[str]) -> Figure | None:
+def seeds_figure(board: Board, headline: Sequence[str], style: Mapping[str, Style]) -> Figure | None:
     """One panel for each headline metric, methods on the vertical axis; None where there is nothing to draw."""
     names = [name for name in columns(board, headline) if any(_values(row.entries[name]).size for row in board.rows)]
     if not names:
         return None
-    style = styles([row.method for row in board.rows])
     longest = max(len(row.method) for row in board.rows)
-    frame = Frame(bottom=0.3, top=0.3, head=0.3, first=0.2 + 0.08 * longest)
-    figure, (row_of_panels,) = panels(1, len(names), 1.9, 0.2 + 0.25 * len(board.rows), frame)
+    margins = Margins(bottom=0.3, top=0.3, head=0.3, first=0.2 + 0.08 * longest)
+    figure, (row_of_panels,) = panels(1, len(names), 1.9, 0.2 + 0.25 * len(board.rows), margins)
     heading(figure, f"{board.dataset}: every seed (points) and the mean (line)")
     for axes, name in zip(row_of_panels, names, strict=True):
         for at, row in enumerate(board.rows):

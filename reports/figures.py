@@ -20,8 +20,8 @@ from safetensors.numpy import load_file
 
 from reports.dots import spread_out
 from reports.leaderboard import Board
-from reports.palette import Style, styles
-from reports.panels import Frame, heading
+from reports.palette import Style
+from reports.panels import Margins, heading
 from reports.panels import panels as panels_of
 from reports.pictures import are_labels, label_legend, scatter_panel
 
@@ -70,8 +70,8 @@ def embeddings(panels: Mapping[str, Embedding], title: str) -> Figure:
     columns = min(4, len(panels))
     rows = math.ceil(len(panels) / columns)
     colour = next((panel.colour for panel in panels.values()), None)
-    frame = Frame(head=0.3, side=0.6 if are_labels(colour) else 0.0)
-    figure, grid = panels_of(rows, columns, 2.4, 2.4, frame)
+    margins = Margins(head=0.3, side=0.6 if are_labels(colour) else 0.0)
+    figure, grid = panels_of(rows, columns, 2.4, 2.4, margins)
     heading(figure, title)
     places = [axes for row in grid for axes in row]
     for axes, (name, embedding) in zip(places, panels.items(), strict=False):
@@ -107,12 +107,11 @@ def common_radius(Z: Array, G: Array) -> float:
     return _ELLIPSE_SHARE * extent * float(np.median(stretch)) / 2
 
 
-def quality_against_time(boards: Sequence[Board], metrics: Sequence[str]) -> Figure:
+def quality_against_time(boards: Sequence[Board], metrics: Sequence[str], style: Mapping[str, Style]) -> Figure:
     """One panel for each data set and metric: mean score with its interval against seconds of fitting."""
     metrics = [name for name in metrics if any(name in board.metrics for board in boards)]
-    frame = Frame(left=0.75, right=0.05, bottom=0.5, top=0.3, head=0.4)
-    figure, grid = panels_of(len(boards), len(metrics), 2.5, 2.0, frame)
-    style = styles(list(dict.fromkeys(row.method for board in boards for row in board.rows)))
+    margins = Margins(left=0.75, right=0.05, bottom=0.5, top=0.3, head=0.4)
+    figure, grid = panels_of(len(boards), len(metrics), 2.5, 2.0, margins)
     drawn: dict[str, Any] = {}
     for board, row in zip(boards, grid, strict=True):
         for name, axes in zip(metrics, row, strict=True):

@@ -19,7 +19,7 @@ _AT_LEAST, _AT_MOST = 4, 6
 
 def headline_metrics(boards: Sequence[Board]) -> tuple[str, ...]:
     """Four to six metrics, if the suite has so many that have a value."""
-    known = [name for name in dict.fromkeys(name for board in boards for name in board.metrics) if _shown(boards, name)]
+    known = list(dict.fromkeys(name for board in boards for name in board.metrics if has_values(board, name)))
     chosen = [name for name in dict.fromkeys(name for board in boards for name in board.tuned) if name in known]
     for question in QUESTIONS:
         if not set(question) & set(chosen):
@@ -31,7 +31,7 @@ def headline_metrics(boards: Sequence[Board]) -> tuple[str, ...]:
 
 def columns(board: Board, headline: Sequence[str]) -> Iterator[str]:
     """Those of the headline metrics that one data set has."""
-    return (name for name in headline if name in board.metrics and _shown([board], name))
+    return (name for name in headline if has_values(board, name))
 
 
 def ranked_apart(boards: Sequence[Board]) -> str:
@@ -43,6 +43,6 @@ def ranked_apart(boards: Sequence[Board]) -> str:
     return f"Scores of decoders: those of {', '.join(attached)} were attached, and are ranked among themselves."
 
 
-def _shown(boards: Sequence[Board], name: str) -> bool:
-    rows = [row for board in boards if name in board.metrics for row in board.rows]
-    return any(row.entries[name].estimate is not None for row in rows)
+def has_values(board: Board, name: str) -> bool:
+    """Whether some method has a value of a metric, be it ranked or not."""
+    return name in board.metrics and any(row.entries[name].estimate is not None for row in board.rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -94,10 +94,14 @@ class Board:
     tuned: tuple[str, ...] = ()
     how: str = ""
 
+    def entries(self) -> Iterator[tuple[Row, str, Entry]]:
+        """Each score with its method's row and its metric."""
+        return ((row, name, row.entries[name]) for row in self.rows for name in self.metrics)
+
     @property
     def n_points(self) -> int | None:
         """Test points that scores by point are of, None where there are none; those of pairs are the exception."""
-        known = [entry.estimate.n_points for row in self.rows for entry in row.entries.values() if entry.estimate]
+        known = [entry.estimate.n_points for _, _, entry in self.entries() if entry.estimate is not None]
         counts = [count for count in known if count is not None]
         return max(set(counts), key=lambda count: (counts.count(count), count)) if counts else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reports.leaderboard import Board, Entry, Row, short
+from reports.leaderboard import Board, short
 from reports.samples import BY_CONSTRUCTION, COLLAPSED
 from reports.statistics import LEAST_SEEDS
 
@@ -18,7 +18,7 @@ def _left_out(board: Board) -> Iterator[str]:
     """Who is shown and not ranked, once for each reason."""
     for status in (COLLAPSED, BY_CONSTRUCTION):
         by_reason: dict[tuple[str, str], list[str]] = {}
-        for row, name, entry in _entries(board):
+        for row, name, entry in board.entries():
             if entry.estimate is not None and entry.status.endswith(status):
                 by_reason.setdefault((row.method, entry.reason), []).append(name)
         for (method, reason), names in by_reason.items():
@@ -26,7 +26,7 @@ def _left_out(board: Board) -> Iterator[str]:
 
 
 def _tails(board: Board) -> Iterator[str]:
-    for row, name, entry in _entries(board):
+    for row, name, entry in board.entries():
         if entry.tail is not None and entry.estimate is not None:
             mean, median = short(entry.estimate.mean), short(entry.tail.median)
             carrier = "a few points carry it" if entry.tail.carried_by == "points" else f"{entry.tail.carried_by} does"
@@ -54,9 +54,3 @@ def _sizes(board: Board) -> Iterator[str]:
         yield f"{points} test points, {seeds} {'seed' if seeds == 1 else 'seeds'}: {said}."
     else:
         yield f"{points} test points, {seeds} seeds."
-
-
-def _entries(board: Board) -> Iterator[tuple[Row, str, Entry]]:
-    for row in board.rows:
-        for name in board.metrics:
-            yield row, name, row.entries[name]

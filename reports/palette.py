@@ -25,5 +25,5 @@ def styles(methods: Sequence[str]) -> dict[str, Style]:
     """By method, in the order that the suite names them; beyond eight, colours come again with other markers."""
     return {
         method: Style(_COLOURS[at % len(_COLOURS)], _MARKERS[(at + at // len(_COLOURS)) % len(_MARKERS)])
-        for at, method in enumerate(methods)
+        for at, method in enumerate(dict.fromkeys(methods))
     }

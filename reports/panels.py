@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
-class Frame:
+class Margins:
     """Inches around each panel, for its ticks, labels and title; and around all, for a heading and a legend."""
 
     left: float = 0.1
@@ -22,16 +22,16 @@ class Frame:
     first: float | None = None
 
 
-def panels(rows: int, columns: int, width: float, height: float, frame: Frame) -> tuple[Figure, list[list[Any]]]:
+def panels(rows: int, columns: int, width: float, height: float, margins: Margins) -> tuple[Figure, list[list[Any]]]:
     """A figure and its axes by row and column, each `width` by `height` inches."""
-    first = frame.left if frame.first is None else frame.first
-    whole = first - frame.left + columns * (frame.left + width + frame.right) + frame.side
-    high = frame.head + rows * (frame.top + height + frame.bottom)
+    first = margins.left if margins.first is None else margins.first
+    whole = first - margins.left + columns * (margins.left + width + margins.right) + margins.side
+    high = margins.head + rows * (margins.top + height + margins.bottom)
     figure = Figure(figsize=(whole, high))
 
     def place(row: int, column: int) -> Any:
-        x = first + column * (frame.left + width + frame.right)
-        y = high - frame.head - row * (frame.top + height + frame.bottom) - frame.top - height
+        x = first + column * (margins.left + width + margins.right)
+        y = high - margins.head - row * (margins.top + height + margins.bottom) - margins.top - height
         return figure.add_axes((x / whole, y / high, width / whole, height / high))
 
     return figure, [[place(row, column) for column in range(columns)] for row in range(rows)]

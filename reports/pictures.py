@@ -83,7 +83,7 @@ def label_legend(figure: Figure, colour: Array | None) -> None:
     values = None if colour is None else _labels(colour)
     if values is None:
         return
-    place = (values - values[0]) / max(float(np.ptp(values)), 1.0)
+    place = (values - values[0]) / (float(np.ptp(values)) or 1.0)
     handles = [
         Line2D(
             [], [], marker="o", linestyle="none", markersize=4, color=colormaps["tab10"](float(at)), label=f"{value:g}"

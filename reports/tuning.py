@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports.palette import styles
-from reports.panels import Frame, panels
+from reports.palette import Style
+from reports.panels import Margins, panels
 
 Curves = dict[str, list[float]]
 
@@ -36,10 +36,9 @@ def best_so_far(frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], ob
     return found
 
 
-def tuning_figure(curves: Mapping[str, Curves], objective: str, methods: Sequence[str]) -> Figure:
+def tuning_figure(curves: Mapping[str, Curves], objective: str, style: Mapping[str, Style]) -> Figure:
     """One panel for each data set, a line for each method."""
-    style = styles(methods)
-    figure, (row,) = panels(1, len(curves), 2.5, 2.2, Frame(left=0.45, bottom=0.45, first=0.7))
+    figure, (row,) = panels(1, len(curves), 2.5, 2.2, Margins(left=0.45, bottom=0.45, first=0.7))
     for axes, (dataset, of_methods) in zip(row, curves.items(), strict=True):
         for method, values in of_methods.items():
             drawn = style[method]

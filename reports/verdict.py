@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from reports.causes import Cause, n_failed
 from reports.headline import ISOMETRY, NEIGHBOURHOODS, RECONSTRUCTION
-from reports.leaderboard import Board, Entry, Row, short
+from reports.leaderboard import Board, Row, short
 from reports.samples import BY_CONSTRUCTION, COLLAPSED
 from reports.statistics import LEAST_SEEDS
 
@@ -64,7 +64,7 @@ def _best(board: Board, name: str, among: str) -> list[Row]:
 
 
 def _names(board: Board, name: str, among: str, best: Sequence[Row]) -> str:
-    """'tsne = umap', or '6 of 7, tied,'."""
+    """'tsne = umap', or 'a tie of 6 of 7'."""
     if len(best) <= _NAMED:
         return " = ".join(row.method for row in best)
     ranked = [row for row in board.rows if row.entries[name].ranked and row.entries[name].among == among]
@@ -87,7 +87,8 @@ def _warnings(boards: Sequence[Board], headline: Sequence[str], failures: Sequen
         _standing(boards, COLLAPSED, "too little of the data is kept for the geometry to mean anything"),
         _standing(boards, BY_CONSTRUCTION, "scores follow from the form of the method"),
     ])  # fmt: skip
-    tails = sum(entry.tail is not None for _, _, entry in _entries(boards, headline))
+    scores = [(name, entry) for board in boards for _, name, entry in board.entries()]
+    tails = sum(entry.tail is not None for name, entry in scores if name in headline)
     if tails:
         means = "headline mean is" if tails == 1 else "headline means are"
         said.append(f"{tails} {means} carried by few points or one seed (~: the median)")
@@ -95,14 +96,11 @@ def _warnings(boards: Sequence[Board], headline: Sequence[str], failures: Sequen
 
 
 def _standing(boards: Sequence[Board], status: str, what: str) -> str:
-    where: dict[str, list[str]] = {}
-    for board, row, entry in _entries(boards):
-        if (
-            entry.estimate is not None
-            and entry.status.endswith(status)
-            and board.dataset not in where.get(row.method, [])
-        ):
-            where.setdefault(row.method, []).append(board.dataset)
+    where: dict[str, dict[str, None]] = {}
+    for board in boards:
+        for row, _, entry in board.entries():
+            if entry.estimate is not None and entry.status.endswith(status):
+                where.setdefault(row.method, {})[board.dataset] = None
     if not where:
         return ""
     together: dict[str, list[str]] = {}
@@ -130,15 +128,7 @@ def _certainty(boards: Sequence[Board]) -> str:
     return f"{size}{few}; {_listed(chosen) or 'nobody'} tuned for {_listed(tuned)}{others}."
 
 
-def _entries(boards: Sequence[Board], names: Sequence[str] | None = None) -> Iterator[tuple[Board, Row, Entry]]:
-    for board in boards:
-        for row in board.rows:
-            for name in board.metrics:
-                if names is None or name in names:
-                    yield board, row, row.entries[name]
-
-
-def _listed(names: Sequence[str] | dict[str, None]) -> str:
+def _listed(names: Iterable[str]) -> str:
     """'a, b and c'."""
     *others, last = [*names] or [""]
     return f"{', '.join(others)} and {last}" if others else last

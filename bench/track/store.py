@@ -78,7 +78,9 @@ class Store:
             return
         if self._client.get_run(run_id).data.params:
             # Parameters cannot be changed: a study that has ended otherwise before gets a new run.
-            children = self._client.search_runs([self._experiment], f"tags.`{_PARENT}` = '{run_id}'")
+            children = self._client.search_runs(
+                [self._experiment], f"tags.`{_PARENT}` = '{run_id}'", max_results=50_000
+            )
             self._client.delete_run(run_id)
             run_id = self._create(spec)
             for child in children:

@@ -11,18 +11,21 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
+
+from bench.track.runs import safe_key
 
 TAG = "mlflow.sharedViewState."
 
 
 def view_key(dataset: str) -> str:
     """Under which the view of a data set is kept, and found in the address."""
-    return f"bench-{dataset}"
+    return safe_key(f"bench-{dataset}")
 
 
 def address(port: int, experiment: str, dataset: str | None) -> str:
     """Of the experiment's runs in the model-training pages, in the view of a data set where there is one."""
-    view = "" if dataset is None else f"&viewStateShareKey={view_key(dataset)}"
+    view = "" if dataset is None else f"&viewStateShareKey={quote(view_key(dataset), safe='')}"
     return (
         f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning"
         f"&compareRunsMode=CHART{view}"

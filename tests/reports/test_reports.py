@@ -13,6 +13,7 @@ from reports.figures import Embedding, common_radius, embeddings, equidistant_el
 from reports.frames import COLUMNS, FrameError, read_frame, results_frame, write_frame
 from reports.leaderboard import boards
 from reports.markdown import leaderboard, report, status_matrix
+from reports.palette import styles
 
 
 def row(method="a", dataset="roll", seed=0, metric="mcn", value=1.0, **more):
@@ -122,7 +123,7 @@ def test_figures_are_drawn_and_equal_input_gives_equal_files(tmp_path):
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert imread(tmp_path / "one.png").std() > 0.01
     found = boards(results_frame([row(seed=s) for s in range(3)]), set())
-    save(quality_against_time(found, ["mcn"]), tmp_path / "quality.png")
+    save(quality_against_time(found, ["mcn"], styles(["a"])), tmp_path / "quality.png")
     assert imread(tmp_path / "quality.png").std() > 0.01
 
 

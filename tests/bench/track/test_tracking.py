@@ -17,12 +17,14 @@ import urllib.request
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
 
+from bench.track.views import address, view_tags
 from tests.conftest import SMALL_SUITE
 
 TRACKED = SMALL_SUITE.replace('mlflow = "off"', 'mlflow = "sqlite"') + "[tune]\ntrials = 2\nbatch = 2\n"
@@ -142,6 +144,15 @@ def test_the_ui_asks_mlflow_for_the_local_address_and_says_where_methods_are_com
     state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
     assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "method"}]
     assert "metrics.`quality/knn_preservation`" in state["selectedColumns"] and "swiss_roll" in state["searchFilter"]
+
+
+def test_a_data_set_of_any_name_has_a_view():
+    tags = view_tags({"my data & more": ["quality/x"]}, ["a"], 0)
+    (key,) = tags
+    assert re.fullmatch(r"[\w\-./ ]+", key)
+    page = address(5000, "1", "my data & more")
+    assert unquote(page.partition("viewStateShareKey=")[2]) == key.removeprefix("mlflow.sharedViewState.")
+    assert page.count("&") == 2
 
 
 def test_a_moved_folder_takes_its_artifacts_along(finished, bench_process, tmp_path):
