@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Where another process holds a core, two threads that wait for each other take minutes for milliseconds.
 for _variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Finished = Callable[[str], Path]
 
 DATA_VARIABLE = "LATENTBENCH_DATA"
 _CHROMIUM = (
@@ -78,28 +81,54 @@ def browser(tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.fixture
-def bench(bench_own_workers, monkeypatch: pytest.MonkeyPatch, shared_workers: SharedWorkers):
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_workers: SharedWorkers) -> Run:
     """Run a command in an empty folder: `bench("run", "bench.toml")` -> completed process.
 
     It runs in this process, with workers that tests share. Where workers are what is tested, take
     `bench_own_workers`; where the program is, `bench_process`.
     """
-    monkeypatch.setattr("bench.run.executor.Process", shared_workers.take)
+    return _with_shared_workers(tmp_path, monkeypatch, shared_workers)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, shared_workers: SharedWorkers) -> Finished:
+    """The result folder of a suite, `finished(text)`, run once for all tests of a file: to be read, or copied."""
+    found: dict[str, Path] = {}
+
+    def run(text: str) -> Path:
+        if text not in found:
+            folder = tmp_path_factory.mktemp("finished")
+            (folder / "bench.toml").write_text(text)
+            with pytest.MonkeyPatch.context() as patch:
+                done = _with_shared_workers(folder, patch, shared_workers)("run", "--out", "out")
+            assert done.returncode == 0 and "MLflow" not in done.stderr, done.stderr
+            found[text] = folder / "out"
+        return found[text]
+
+    return run
+
+
+def _with_shared_workers(folder: Path, patch: pytest.MonkeyPatch, workers: SharedWorkers) -> Run:
+    patch.setattr("bench.run.executor.Process", workers.take)
     # One worker, unless --jobs asks for more: tests run side by side themselves.
-    monkeypatch.setattr("bench.run.staff.usable_cores", lambda: 1)
-    monkeypatch.setattr("bench.run.executor.LocalExecutor.close", lambda executor: shared_workers.release(executor))
-    return bench_own_workers
+    patch.setattr("bench.run.staff.usable_cores", lambda: 1)
+    patch.setattr("bench.run.executor.LocalExecutor.close", lambda executor: workers.release(executor))
+    return _in_this_process(folder, patch)
 
 
 @pytest.fixture
-def bench_own_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def bench_own_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`bench` with workers of its own."""
+    return _in_this_process(tmp_path, monkeypatch)
+
+
+def _in_this_process(folder: Path, patch: pytest.MonkeyPatch) -> Run:
     from bench.cli import run_command_line
 
-    monkeypatch.chdir(tmp_path)
+    patch.chdir(folder)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+        patch.setattr(sys, "argv", ["bench", *arguments])
         with _as_a_program() as (stdout, stderr):
             try:
                 run_command_line(arguments)

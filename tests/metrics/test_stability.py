@@ -74,15 +74,15 @@ def test_the_interval_covers_the_truth_where_one_over_pairs_alone_does_not():
     """Distances that all share their model's error: 30 pairs are no 30 independent ones."""
     rng = np.random.default_rng(0)
     truth, covered, naive = 2.0, 0, 0
-    for trial in range(100):
+    for trial in range(60):
         lengths = truth + rng.normal(0, 0.3, size=(12, 1)) + rng.normal(0, 0.05, size=(12, 30))
         low, high = bootstrap_interval(np.mean, lengths, seed=trial)
         covered += low <= truth <= high
         of_pairs = lengths.mean(axis=0)
         half = 1.96 * of_pairs.std(ddof=1) / 30**0.5
         naive += abs(of_pairs.mean() - truth) <= half
-    assert covered >= 85
-    assert naive <= 40
+    assert covered >= 51
+    assert naive <= 24
 
 
 def test_the_interval_is_the_same_for_the_same_seed():

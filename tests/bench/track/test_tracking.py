@@ -62,18 +62,10 @@ def frame_content(folder: Path) -> str:
     return next(iter(read(folder).records.values())).cell.dataset.content
 
 
-@pytest.fixture
-def finished(bench, write_suite, tmp_path):
-    write_suite(TRACKED)
-    done = bench("run", "--out", "out")
-    assert done.returncode == 0, done.stderr
-    assert "MLflow" not in done.stderr
-    return tmp_path / "out"
-
-
 def test_the_store_mirrors_the_ledger_and_is_rebuilt_alike(finished, bench, tmp_path):
-    live = runs_of(finished)
-    frame = pd.read_parquet(finished / "results.parquet")
+    folder = finished(TRACKED)
+    live = runs_of(folder)
+    frame = pd.read_parquet(folder / "results.parquet")
     final = {key: run for key, run in live.items() if key.startswith("final/")}
     assert len(final) == 4 and len([key for key in live if key.startswith("study/")]) == 2
     for key, run in final.items():
@@ -87,7 +79,7 @@ def test_the_store_mirrors_the_ledger_and_is_rebuilt_alike(finished, bench, tmp_
         assert run["params"]["seed"] in {"0", "1"} and run["params"]["latent_dim"] == "2"
         pictures = ["geodesics.png"] if run["params"]["seed"] == "0" else []
         assert run["files"] == ["embedding.png", *pictures, "model"]
-        assert run["data"] == [("swiss_roll", frame_content(finished)[:36])]
+        assert run["data"] == [("swiss_roll", frame_content(folder)[:36])]
         if run["tags"]["method"] == "ae":
             assert [step for step, _ in run["curve"]] == [1, 2, 3]
     assert [run["parent"] for key, run in live.items() if key.startswith("trial/")] == ["study/swiss_roll/ae"] * 2
@@ -101,13 +93,14 @@ def test_the_store_mirrors_the_ledger_and_is_rebuilt_alike(finished, bench, tmp_
     assert study["seconds"] > 0 and "2 report seeds" in study["note"] and "tuned with 2 trials" in study["note"]
 
     rebuilt = tmp_path / "rebuilt"
-    shutil.copytree(finished, rebuilt, ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts"))
+    shutil.copytree(folder, rebuilt, ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts"))
     done = bench("sync", "rebuilt")
     assert done.returncode == 0, done.stderr
     assert runs_of(rebuilt) == live
     # Synchronising again, or running again, adds nothing.
-    assert bench("sync", "out").returncode == 0 and bench("run", "--out", "out").returncode == 0
-    assert runs_of(finished) == live
+    suite = str(folder.parent / "bench.toml")
+    assert bench("sync", str(folder)).returncode == 0 and bench("run", suite, "--out", str(folder)).returncode == 0
+    assert runs_of(folder) == live
 
 
 def test_a_broken_store_fails_no_cell(bench, write_suite, tmp_path):
@@ -130,7 +123,8 @@ def test_an_unreachable_server_fails_no_cell(bench, write_suite, tmp_path):
 def test_the_ui_asks_mlflow_for_the_local_address_and_says_where_methods_are_compared(finished, bench, monkeypatch):
     asked = []
     monkeypatch.setattr("bench.ui.os.execve", lambda program, command, env: asked.append((command, env)))
-    done = bench("ui", "out", "--port", "5123")
+    folder = finished(TRACKED)
+    done = bench("ui", str(folder), "--port", "5123")
     ((command, env),) = asked
     assert command[command.index("--host") + 1] == "127.0.0.1" and command[command.index("--port") + 1] == "5123"
     assert env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
@@ -139,7 +133,7 @@ def test_the_ui_asks_mlflow_for_the_local_address_and_says_where_methods_are_com
     key = page.partition("viewStateShareKey=")[2]
     from mlflow import MlflowClient
 
-    tags = MlflowClient(f"sqlite:///{finished / 'mlflow.db'}").get_experiment_by_name("small").tags
+    tags = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").get_experiment_by_name("small").tags
     view = json.loads(tags[f"mlflow.sharedViewState.{key}"])
     state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
     assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "method"}]
@@ -158,9 +152,9 @@ def test_a_data_set_of_any_name_has_a_view():
 def test_a_moved_folder_takes_its_artifacts_along(finished, bench_process, tmp_path):
     from mlflow import MlflowClient
 
-    moved = finished.rename(tmp_path / "moved")
+    moved = Path(shutil.copytree(finished(TRACKED), tmp_path / "moved"))
     # In a process of its own: MLflow remembers for as long as it lives where a run's artifacts were.
-    assert bench_process("sync", "moved").returncode == 0 and not finished.exists()
+    assert bench_process("sync", "moved").returncode == 0
     client = MlflowClient(f"sqlite:///{moved / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("small").experiment_id
     places = [run.info.artifact_uri for run in client.search_runs([experiment])]
@@ -172,7 +166,7 @@ def test_a_moved_folder_takes_its_artifacts_along(finished, bench_process, tmp_p
 def test_a_model_of_a_run_loads_as_its_readme_says(finished, tmp_path, monkeypatch):
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{finished / 'mlflow.db'}")
+    client = MlflowClient(f"sqlite:///{finished(TRACKED) / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("small").experiment_id
     (run, *_) = client.search_runs([experiment], "tags.kind = 'final' AND tags.method = 'ae'")
     folder = Path(client.download_artifacts(run.info.run_id, "model"))
@@ -206,7 +200,7 @@ def ui(finished, tmp_path) -> Iterator[tuple[psutil.Process, dict[str, str]]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "bench", "ui", "out", "--port", str(port)],
+        [sys.executable, "-P", "-m", "bench", "ui", str(finished(TRACKED)), "--port", str(port)],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
     )  # fmt: skip
     try:
