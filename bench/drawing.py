@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,9 +61,7 @@ class Drawer:
         """
         from reports.figures import embeddings
 
-        first: dict[tuple[str, str], Cell] = {}
-        for cell in _reported_models(records):
-            first.setdefault((cell.dataset.name, cell.method), cell)
+        first = _first_of_each(_reported_models(records))
         drawn = []
         for board in boards:
             pairs = [(board.dataset, row.method) for row in board.rows]
@@ -85,6 +83,28 @@ class Drawer:
 
         found = read_embedding(models.model_folder(self.out, cell.id))
         return found if found is None or lost[cell.id] is None else replace(found, note="collapsed")
+
+    def distances(self, boards: Sequence[Board], records: Sequence[Record]) -> list[Picture]:
+        """Shepard diagrams and co-ranking matrices of each data set, of the same models."""
+        from reports.distances import distances_figure
+        from reports.pictures import read_pictures
+
+        first = _first_of_each(_reported_models(records))
+        drawn = []
+        for board in boards:
+            cells = [first[pair] for row in board.rows if (pair := (board.dataset, row.method)) in first]
+            found = {c.method: read_pictures(models.model_folder(self.out, c.id)).get("distances") for c in cells}
+            known = {method: arrays for method, arrays in found.items() if arrays is not None}
+            if known:
+                title = f"{board.dataset}: distances and ranks, in the data and in the code"
+                alt = (
+                    f"For {', '.join(known)} on {board.dataset}: a Shepard diagram, distances of pairs in the data "
+                    "against those of their codes, and below it the co-ranking matrix, dark along the diagonal where "
+                    "neighbours are kept."
+                )
+                figure = distances_figure(known, title)
+                drawn.append(self.draw(figure, f"distances-{board.dataset}", title, alt, board.dataset))
+        return drawn
 
     def seeds(self, boards: Sequence[Board], headline: Sequence[str]) -> list[Picture]:
         """Every seed as a point, for each data set."""
@@ -162,16 +182,15 @@ class Drawer:
 
     def galleries(self, records: Sequence[Record], lost: Mapping[str, str | None]) -> list[Gallery]:
         """The pictures of each reported method on each data set: of the first seed, and of all seeds together."""
-        first: dict[tuple[str, str], Cell] = {}
-        for cell in _reported_models(records):
-            if models.has_pictures(models.model_folder(self.out, cell.id)):
-                first.setdefault((cell.dataset.name, cell.method), cell)
+        reported = _reported_models(records)
+        first = _first_of_each(c for c in reported if models.has_pictures(models.model_folder(self.out, c.id)))
         groups = {
             (record.cell.dataset.name, record.cell.method): record.cell
             for record in records
             if isinstance(record.cell, Group) and record.status == "ok"
         }
-        return [self._gallery(model, groups.get(pair), lost[model.id] or "") for pair, model in sorted(first.items())]
+        drawn = [self._gallery(model, groups.get(pair), lost[model.id] or "") for pair, model in sorted(first.items())]
+        return [gallery for gallery in drawn if gallery.pictures]
 
     def _gallery(self, model: Cell, group: Group | None, lost: str) -> Gallery:
         from reports.content import Gallery
@@ -186,6 +205,14 @@ class Drawer:
                 name = f"{model.dataset.name}/{model.method}-{kind}"
                 shown.append(self._write(figure, SCREEN, name, caption, f"{title}: {caption}", model.dataset.name))
         return Gallery(model.dataset.name, model.method, model.seed, shown, lost)
+
+
+def _first_of_each(cells: Iterable[Cell]) -> dict[tuple[str, str], Cell]:
+    """The first cell of each data set and method."""
+    first: dict[tuple[str, str], Cell] = {}
+    for cell in cells:
+        first.setdefault((cell.dataset.name, cell.method), cell)
+    return first
 
 
 def _reported_models(records: Sequence[Record]) -> list[Cell]:

@@ -153,6 +153,7 @@ def _content(out: Path, formats: Sequence[str], frame: pd.DataFrame, ledger: Led
         frame, boards, ranks, drawer.fronts(traded),
         embeddings=drawer.embeddings(boards, records, lost),
         seeds=drawer.seeds(boards, headline_metrics(boards)),
+        distances=drawer.distances(boards, records),
         pictures=[
             *drawer.critical_differences(ranks), *drawer.quality(boards), *drawer.tuning(frame, selections, run)
         ],
@@ -171,7 +172,9 @@ def _write_reports(content: Content, out: Path) -> Results:
     (out / PAGE).write_text(page(content, out), encoding="utf-8")
     of_models = [picture for gallery in content.galleries for picture in gallery.pictures]
     of_fronts = [front.picture for front in content.fronts]
-    shown = [*content.embeddings, *of_fronts, *content.seeds, *content.pictures, *of_models]
+    shown = [
+        *content.embeddings, *of_fronts, *content.seeds, *content.distances, *content.pictures, *of_models
+    ]  # fmt: skip
     return Results(content, [out / PAGE, out / REPORT, *(out / picture.path for picture in shown)])
 
 

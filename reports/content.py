@@ -63,7 +63,8 @@ class Content:
 
     Attributes:
         boards: the leaderboard of each data set. ranks: over data sets. fronts: where two objectives were traded.
-        embeddings, seeds: a picture of each data set: codes of all methods, and every seed as a point.
+        embeddings, seeds, distances: a picture of each data set: codes of all methods; every seed as a point; and
+            what became of distances and ranks.
         pictures: others. galleries: of each method on each data set.
         kernels: timings, where there are any, with their picture.
         runs, selections: entries of the ledger; none for a foreign frame.
@@ -75,6 +76,7 @@ class Content:
     fronts: Sequence[FrontPicture] = ()
     embeddings: Sequence[Picture] = ()
     seeds: Sequence[Picture] = ()
+    distances: Sequence[Picture] = ()
     pictures: Sequence[Picture] = ()
     galleries: Sequence[Gallery] = ()
     cards: Sequence[Card] = ()

@@ -1,4 +1,4 @@
-"""report.md: what was found, how sure it is, and what made it."""
+"""report.md: what was found, how sure it is, and what made it; report.html has all of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from reports.across_tables import LEGEND as ACROSS_LEGEND
 from reports.across_tables import across_tables, conclusions
 from reports.causes import Cause, cell_statuses
-from reports.content import Content, FrontPicture, Gallery, Picture
+from reports.content import Content, FrontPicture, Picture
 from reports.entries import LEGEND, MARKS, in_full, in_short
 from reports.frames import in_order, of_models
 from reports.headline import columns, ranked_apart
@@ -31,8 +31,8 @@ from reports.tradeoff_tables import front_table, matched_table
 
 
 def report(content: Content) -> str:
-    """The whole report: what is looked at first comes first."""
-    return "\n\n".join(_parts(content)) + "\n"
+    """The report in short: what is looked at first comes first."""
+    return "\n\n".join(filter(None, _parts(content))) + "\n"
 
 
 def _parts(content: Content) -> Iterator[str]:
@@ -57,12 +57,7 @@ def _parts(content: Content) -> Iterator[str]:
         yield from ("## Over all data sets", ACROSS_LEGEND, _ranks(content))
     if content.fronts:
         yield from ("## Trade-offs", FRONT_LEGEND, *map(_front, content.fronts))
-    yield from map(_picture, (*content.seeds, *content.pictures))
     yield from _tables("## Distances over retrained models", STABILITY_LEGEND, stability_tables(content.frame))
-    if content.galleries:
-        yield from ("## Pictures", *map(_gallery, content.galleries))
-    if content.kernels:
-        yield from kernel_section(*content.kernels)
     if content.selections:
         yield from ("## Reported configurations", _selections(content.selections))
     yield from ("## Status", status_matrix(content.frame))
@@ -71,6 +66,7 @@ def _parts(content: Content) -> Iterator[str]:
         yield from ("## What this report cannot say", _list(limits))
     if runs:
         yield from ("## How this was made", _provenance(runs))
+    yield _more(content)
 
 
 def headline_table(board: Board, headline: Sequence[str]) -> str:
@@ -149,11 +145,16 @@ def _tables(title: str, legend: str, tables: Mapping[str, Sequence[Sequence[str]
         yield from (f"### {_text(name)}", markdown_table(lines))
 
 
-def _gallery(gallery: Gallery) -> str:
-    shown = "\n\n".join(map(_picture, gallery.pictures))
-    collapsed = f" (collapsed: {gallery.lost})" if gallery.lost else ""
-    title = _text(f"{gallery.dataset}: {gallery.method}, seed {gallery.seed}{collapsed}")
-    return f"<details><summary>{title}</summary>\n\n{shown}\n\n</details>"
+def _more(content: Content) -> str:
+    """What report.html has beside this."""
+    there = {
+        "every seed as a point": content.seeds, "distances and ranks": content.distances,
+        **{picture.title.lower(): [picture] for picture in content.pictures},
+        "pictures of each model": content.galleries, "what each method is and was run with": content.cards,
+        "timings of kernels": content.kernels,
+    }  # fmt: skip
+    named = [name for name, shown in there.items() if shown]
+    return f"[report.html](report.html) has more: {', '.join(named)}." if named else ""
 
 
 def kernel_section(frame: pd.DataFrame, picture: Picture) -> Iterator[str]:

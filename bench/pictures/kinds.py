@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.pictures import curves, images, layouts, planes
+from bench.pictures.distances import distances
 from bench.pictures.subject import Arrays, Subject
 from metrics.catalog.geodesics import distance_kinds
 from metrics.view import View
@@ -30,6 +31,7 @@ KINDS: Mapping[str, tuple[Callable[[Subject], bool], Callable[[Subject], Arrays]
     "tweaks": (lambda subject: subject.has_images and subject.d > 1, images.tweaks),
     "uncertainty": (lambda subject: subject.view.deviation is not None and subject.d == 2, planes.uncertainty),
     "geodesics": (lambda s: bool(s.view.own_decoders) and s.d == 2 and len(s.view.rows) > 1, planes.geodesic_curves),
+    "distances": (lambda subject: len(subject.view.rows) > 10, distances),
     "layout": (lambda subject: subject.d > 2 and len(subject.view.rows) > 10, layouts.latent_layout),
     "proxy-layout": (
         lambda subject: subject.view.proxy_features is not None and len(subject.view.rows) > 10,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -40,7 +42,9 @@ def as_bytes(X, data):
 def test_images_are_what_the_method_decodes(digits):
     method = PCA(latent_dim=2)
     found, view = taken(method, digits)
-    assert set(found) == {"reconstructions", "interpolations", "arithmetic", "traversal", "tweaks", "geodesics"}
+    assert set(found) == {
+        "reconstructions", "interpolations", "arithmetic", "traversal", "tweaks", "geodesics", "distances"
+    }  # fmt: skip
     real, decoded = found["reconstructions"]["images"]
     at = Subject(method, view).some(12)
     X = digits.X[digits.test][at]
@@ -108,7 +112,22 @@ def test_every_picture_can_be_drawn(digits):
     everything |= taken(NRAEQ(latent_dim=1, epochs=2), Spiral().load())[0]
     everything |= taken(Autoencoder(latent_dim=1, epochs=2), digits)[0]
     drawn = list(draw(everything, "a model"))
-    assert {kind for kind, _, _ in drawn} == set(everything) and len(drawn) == 12
+    # Distances are drawn of all methods side by side.
+    assert {kind for kind, _, _ in drawn} == set(everything) - {"distances"} and len(drawn) == 12
+
+
+def test_distances_and_ranks_that_are_kept_lie_on_the_diagonal(digits):
+    plane = np.random.default_rng(0).normal(size=(len(digits.X), 2))
+    flat = replace(digits, X=np.pad(plane, ((0, 0), (0, 3))), sample_shape=None)
+    kept, _ = taken(PCA(), flat)
+    n = len(digits.test)
+    for counts, pairs in ((kept["distances"]["pairs"], n * (n - 1) / 2), (kept["distances"]["ranks"], n * (n - 1))):
+        assert counts.sum() == pairs == np.trace(counts)
+    lost, _ = taken(PCA(), digits)
+    assert lost["distances"]["pairs"].sum() == n * (n - 1) / 2 > np.trace(lost["distances"]["pairs"])
+    # The same distance in the data is never larger in a projection.
+    assert np.allclose(kept["distances"]["largest"][0], kept["distances"]["largest"][1])
+    assert lost["distances"]["largest"][0] > lost["distances"]["largest"][1]
 
 
 def test_a_sheet_keeps_rows_columns_and_channels():
@@ -145,12 +164,11 @@ def test_pictures_of_the_first_seed_are_in_the_report_and_in_mlflow(bench, write
     done = bench("run", "--quiet")
     assert done.returncode == 0, done.stderr + done.stdout
     out = tmp_path / "runs" / "pictures"
-    report = (out / "report.md").read_text()
     for path in ("digits/cnn-vae-traversal.png", "digits/nrae-l-line.png", "spiral/nrae-l-curve.png"):
-        assert f"figures/{path}" in report
         with Image.open(out / "figures" / path) as image:
             assert image.size[0] > 300
-    assert "digits: cnn-vae, seed 3" in report
+    assert "digits: cnn-vae, seed 3" in (out / "report.html").read_text()
+    assert "pictures of each model" in (out / "report.md").read_text()
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{out / 'mlflow.db'}")
