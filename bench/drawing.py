@@ -39,17 +39,16 @@ class Drawer:
 
     def draw(self, figure: Figure, name: str, title: str, alt: str, dataset: str = "") -> Picture:
         """Write a figure under a name of its own."""
-        from reports.figures import PAPER
-
-        return self._write(figure, PAPER, name, title, alt, dataset)
-
-    def _write(self, figure: Figure, dpi: int, name: str, title: str, alt: str, dataset: str) -> Picture:
         from reports.content import Picture
-        from reports.figures import save
+        from reports.figures import PAPER, save
 
         path = f"{FOLDER}/{name}.png"
-        save(figure, self.out / path, tuple(dict.fromkeys(("png", *self.formats))), dpi)
+        save(figure, self.out / path, self._all_formats, PAPER)
         return Picture(title, alt, path, dataset)
+
+    @property
+    def _all_formats(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(("png", *self.formats)))
 
     def embeddings(
         self, boards: Sequence[Board], records: Sequence[Record], lost: Mapping[str, str | None]
@@ -193,18 +192,28 @@ class Drawer:
         return [gallery for gallery in drawn if gallery.pictures]
 
     def _gallery(self, model: Cell, group: Group | None, lost: str) -> Gallery:
-        from reports.content import Gallery
-        from reports.figures import SCREEN
-        from reports.pictures import draw, read_pictures
+        from reports.content import Gallery, Picture
+        from reports.pictures import captions, read_pictures
 
         title = f"{model.method} on {model.dataset.name}"
         shown = []
         for unit in (model,) if group is None else (model, group):
-            arrays = read_pictures(models.model_folder(self.out, unit.id))
-            for kind, caption, figure in draw(arrays, title):
-                name = f"{model.dataset.name}/{model.method}-{kind}"
-                shown.append(self._write(figure, SCREEN, name, caption, f"{title}: {caption}", model.dataset.name))
+            pictures = read_pictures(models.model_folder(self.out, unit.id))
+            for kind, caption in captions(pictures).items():
+                path = f"{FOLDER}/{model.dataset.name}/{model.method}-{kind}.png"
+                self._draw_once(kind, pictures[kind], title, self.out / path)
+                shown.append(Picture(caption, f"{title}: {caption}", path, model.dataset.name))
         return Gallery(model.dataset.name, model.method, model.seed, shown, lost)
+
+    def _draw_once(self, kind: str, arrays: Mapping[str, Any], title: str, path: Path) -> None:
+        """Draw a picture of a model, where it does not stand there from an earlier report."""
+        from reports.drawn import drawn_from, is_drawn
+        from reports.figures import SCREEN, save
+        from reports.pictures import titled
+
+        key = drawn_from(arrays, title)
+        if self._all_formats != ("png",) or not is_drawn(path, key):
+            save(titled(kind, arrays, title), path, self._all_formats, SCREEN, key)
 
 
 def _first_of_each(cells: Iterable[Cell]) -> dict[tuple[str, str], Cell]:

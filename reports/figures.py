@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from reports.dots import spread_out
+from reports.drawn import KEY
 from reports.leaderboard import Board
 from reports.palette import Style
 from reports.panels import Margins, heading
@@ -124,13 +125,18 @@ def quality_against_time(boards: Sequence[Board], metrics: Sequence[str], style:
     return figure
 
 
-def save(figure: Figure, path: Path, formats: Sequence[str] = ("png",), dpi: int = SCREEN) -> None:
-    """Write a figure, in each format beside the others; equal figures are equal files."""
+def save(figure: Figure, path: Path, formats: Sequence[str] = ("png",), dpi: int = SCREEN, key: str = "") -> None:
+    """Write a figure, in each format beside the others; equal figures are equal files.
+
+    Args:
+        key: what it was drawn from, kept in the PNG file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
     with mpl.rc_context({"svg.hashsalt": path.stem}):
         for name in formats:
-            figure.savefig(path.with_suffix(f".{name}"), dpi=dpi, metadata=FORMATS[name])
+            kept = {KEY: key} if key and name == "png" else {}
+            figure.savefig(path.with_suffix(f".{name}"), dpi=dpi, metadata={**FORMATS[name], **kept})
 
 
 def _scatter(axes, embedding: Embedding) -> None:  # type: ignore[no-untyped-def]

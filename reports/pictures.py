@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +33,21 @@ def read_pictures(folder: Path) -> dict[str, dict[str, Array]]:
     return found
 
 
-def draw(pictures: Mapping[str, Arrays], model: str) -> Iterator[tuple[str, str, Figure]]:
-    """(kind, caption, figure) of each kind that can be drawn, in the order of the table.
+def captions(pictures: Mapping[str, Arrays]) -> dict[str, str]:
+    """What is seen of each kind that can be drawn, in the order of the table."""
+    return {kind: caption for kind, (caption, _) in _FIGURES.items() if kind in pictures}
+
+
+def titled(kind: str, arrays: Arrays, model: str) -> Figure:
+    """The figure of one kind of picture, with its caption.
 
     Args:
-        model: method and data set, for the titles.
+        model: method and data set, for the title.
     """
-    for kind, (caption, figure) in _FIGURES.items():
-        if kind in pictures:
-            drawn = figure(pictures[kind])
-            drawn.suptitle(f"{model}: {caption}", fontsize=9)
-            yield kind, caption, drawn
+    caption, figure = _FIGURES[kind]
+    drawn = figure(arrays)
+    drawn.suptitle(f"{model}: {caption}", fontsize=9)
+    return drawn
 
 
 def figure_of(kind: str, arrays: Arrays) -> Figure:

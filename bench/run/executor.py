@@ -33,9 +33,9 @@ class LocalExecutor:
         self.queue: deque[Job] = deque()
         self.suspects: set[str] = set()
         self.workers: list[Process] = []
-        open_nursery(threads)
 
     def submit(self, job: Job) -> None:
+        open_nursery(self.threads)
         self.queue.append(job)
 
     def wait(self) -> list[Finished]:

@@ -44,11 +44,12 @@ def attach(client: Any, run_id: str, spec: RunSpec) -> None:
 
 def _drawn(spec: RunSpec, model: Path, folder: Path) -> list[Path]:
     from reports.figures import embeddings, read_embedding, save
-    from reports.pictures import draw, read_pictures
+    from reports.pictures import captions, read_pictures, titled
 
     found = read_embedding(model)
     if found is not None:
         save(embeddings({spec.tags["method"]: found}, spec.name), folder / "embedding.png")
-    for kind, _, figure in draw(read_pictures(model), spec.name):
-        save(figure, folder / f"{kind}.png")
+    pictures = read_pictures(model)
+    for kind in captions(pictures):
+        save(titled(kind, pictures[kind], spec.name), folder / f"{kind}.png")
     return sorted(folder.iterdir())

@@ -18,7 +18,9 @@ from methods.ensemble_vae import EnsembleVAE
 from methods.metric_vae import MetricVAE
 from methods.nrae import NRAEL, NRAEQ
 from methods.pca import PCA
-from reports.pictures import draw, sheet
+from reports.drawn import drawn_from, is_drawn
+from reports.figures import save
+from reports.pictures import captions, sheet, titled
 
 
 def taken(method, data):
@@ -111,9 +113,23 @@ def test_every_picture_can_be_drawn(digits):
     everything |= taken(EnsembleVAE(n_members=2, epochs=2), digits)[0]
     everything |= taken(NRAEQ(latent_dim=1, epochs=2), Spiral().load())[0]
     everything |= taken(Autoencoder(latent_dim=1, epochs=2), digits)[0]
-    drawn = list(draw(everything, "a model"))
+    said = captions(everything)
     # Distances are drawn of all methods side by side.
-    assert {kind for kind, _, _ in drawn} == set(everything) - {"distances"} and len(drawn) == 12
+    assert set(said) == set(everything) - {"distances"} and len(said) == 12
+    for kind, caption in said.items():
+        assert titled(kind, everything[kind], "a model").get_suptitle() == f"a model: {caption}"
+
+
+def test_a_picture_is_drawn_again_where_what_it_shows_has_changed(tmp_path):
+    arrays = {"Z": np.eye(2)}
+    path = tmp_path / "layout.png"
+    key = drawn_from(arrays, "a model")
+    assert not is_drawn(path, key)
+    save(titled("layout", arrays, "a model"), path, key=key)
+    assert is_drawn(path, key)
+    assert not is_drawn(path, drawn_from(arrays, "another")) and not is_drawn(path, drawn_from({"Z": np.ones(2)}, "a"))
+    path.write_bytes(path.read_bytes()[:100])
+    assert not is_drawn(path, drawn_from({}, "")) and not is_drawn(tmp_path, key)
 
 
 def test_distances_and_ranks_that_are_kept_lie_on_the_diagonal(digits):
