@@ -18,7 +18,7 @@ def main() -> None:
             f"own, and run it outside folders called {', '.join(FOLDERS)}\n"
         )
         raise SystemExit(2)
-    from bench.cli import run_command_line
+    from bench.cli.main import run_command_line
 
     run_command_line()
 

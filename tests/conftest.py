@@ -123,7 +123,7 @@ def bench_own_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def _in_this_process(folder: Path, patch: pytest.MonkeyPatch) -> Run:
-    from bench.cli import run_command_line
+    from bench.cli.main import run_command_line
 
     patch.chdir(folder)
 
