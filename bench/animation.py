@@ -54,7 +54,7 @@ def _frames(suite: Suite, method: str, dataset: str, seed: int, device: str) -> 
     if "on_epoch" not in inspect.signature(component.fit).parameters:
         raise BadInputError(f"{methods[0].name} has no epochs to animate: its fit takes no on_epoch")
     cell = Cell("final", spec, methods[0].name, methods[0].target, methods[0].params, seed)
-    model = instance(component, cell, data, device)
+    model = instance(component, cell, data, device, str(suite.root))
     who = f"{methods[0].name} on {datasets[0].name}, seed {seed}"
     seen: list[Frame] = []
     due, called = 1, False

@@ -168,6 +168,43 @@ def compare(
 
 
 @app.command()
+def score(
+    data: Annotated[str, typer.Option("--data", metavar="FILE", help="The data: .npy, .npz, .csv, .parquet, .h5ad.")],
+    embeddings: Annotated[
+        list[str], typer.Option("--embedding", metavar="FILE", help="Its codes, row by row; may be given again.")
+    ],
+    decoders: Annotated[
+        list[str] | None,
+        typer.Option("--decoder", metavar="FILE", help="decoder.pt2 or file.py:function, in the same order."),
+    ] = None,
+    names: Annotated[
+        list[str] | None, typer.Option("--name", metavar="NAME", help="Of each embedding, in the same order.")
+    ] = None,
+    labels: Annotated[str, typer.Option(metavar="FILE", help="One label for each row.")] = "",
+    intrinsic: Annotated[str, typer.Option(metavar="FILE", help="Coordinates on the manifold.")] = "",
+    split: Annotated[str, typer.Option(metavar="FILE", help="train, validation or test for each row.")] = "",
+    metrics: Annotated[str, typer.Option(metavar="NAMES", help="Only these, with commas [default: all].")] = "",
+    out: Annotated[Path, typer.Option("--out", help="Result folder.")] = Path("runs/score"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines in place of a progress bar.")] = False,
+) -> None:
+    """Score embeddings that exist, with every metric that can be had of them, and compare them.
+
+    After a file, a colon and what of it is meant: 'table.csv:x,y', 'arrays.npz:Z', 'cells.h5ad:obsm/X_umap'. The rows
+    are split as those of any data set, and the test rows are scored. Exit code 1 if one could not be scored.
+    """
+    from bench.commands import run_suite
+    from bench.record.ledger import read
+    from bench.report import leaderboards_of
+    from bench.run.coordinator import Options
+    from bench.score import Given, suite_of, told
+
+    given = Given(data, embeddings, decoders or (), names or (), labels, intrinsic, split, names_of(metrics))
+    failed = run_suite(suite_of(given, out), out, Options(), console(), quiet=quiet)
+    sys.stdout.writelines(f"{line}\n" for line in told(leaderboards_of(read(out), out)))
+    leave(FAILED if failed else 0)
+
+
+@app.command()
 def sync(
     folder: Folder,
     uri: Annotated[str, typer.Option("--uri", help="MLflow store: sqlite (in the folder) or a URI.")] = "sqlite",

@@ -49,12 +49,17 @@ class Fitted:
 def observe(method: Any, data: Data, split: str) -> Fitted:
     """Encode the training rows and the scored split with a fitted method.
 
-    A method that cannot encode new points is scored on its training embedding, and marked so by the split.
+    A method that cannot encode new points is scored on its training embedding, and marked so by the split. One that
+    holds the codes of all rows, `codes_`, is not asked to encode any.
 
     Raises:
         NonFiniteError: it encodes to numbers that are not finite.
         ValueError: it encodes to another shape than (n_samples, latent_dim).
     """
+    codes = getattr(method, "codes_", None)
+    if codes is not None:
+        Z = _latent(codes, len(data.X), "data set's")
+        return Fitted(split, Z[data.train], Z[data.rows(split)], **_decoding(method))
     embedding = getattr(method, "embedding_", None)
     encode = getattr(method, "encode", None)
     X_train = data.X[data.train]

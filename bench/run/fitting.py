@@ -41,7 +41,7 @@ class Fit:
 def fit_cells(prepared: Prepared, data: Data, positions: Sequence[int], report: Report | None = None) -> list[Fit]:
     """The cells at some positions of the job, fitted."""
     job, component = prepared.job, prepared.component
-    methods = [instance(component, job.cells[at], data, job.setting.device) for at in positions]
+    methods = [instance(component, job.cells[at], data, job.setting.device, job.setting.root) for at in positions]
     fits = [Fit(method) for method in methods]
     callbacks = [_callback(prepared, data, fit, at, report) for at, fit in zip(positions, fits, strict=True)]
     X, offered = data.X[data.train], beside_rows(data)
@@ -107,10 +107,13 @@ def beside_rows(data: Data) -> dict[str, Any]:
     return offered
 
 
-def instance(component: Any, cell: Cell, data: Data, device: str) -> Any:
-    """The cell's method, not yet fitted, with what the runner sets for it."""
+def instance(component: Any, cell: Cell, data: Data, device: str, root: str) -> Any:
+    """The cell's method, not yet fitted, with what the runner sets for it; `root` is the folder of the suite."""
     known = parameters(component)
-    offered = {"random_state": cell.seed, "device": device, "sample_shape": data.sample_shape}
+    offered = {
+        "random_state": cell.seed, "device": device, "sample_shape": data.sample_shape,
+        "dataset": cell.dataset.name, "suite_folder": root,
+    }  # fmt: skip
     return component(**cell.params, **{name: value for name, value in offered.items() if name in known})
 
 

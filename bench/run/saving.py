@@ -66,7 +66,7 @@ def restore(prepared: Prepared, cell: Cell, data: Data) -> Fit | None:
     if saved is None or not saved[1].get("loadable"):
         return None
     arrays, facts = saved
-    method = instance(prepared.component, cell, data, prepared.job.setting.device)
+    method = instance(prepared.component, cell, data, prepared.job.setting.device, prepared.job.setting.root)
     state = {n.removeprefix("state."): v for n, v in arrays.items() if n.startswith("state.")}
     try:
         loaded = method.load_arrays(state)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from bench.errors import BadInputError, nearest, shown
 from bench.suite import registry
 from bench.suite.search_space import check_space
-from bench.suite.signatures import resolve, unset
+from bench.suite.signatures import parameters, resolve, unset
 
 # For a method that trains stacks and does not say.
 _LEAST_STACK = 4
@@ -91,6 +91,8 @@ def method_choice(path: Path, name: str, table: Mapping[str, Any], *, smoke: boo
     preset = _preset(component, table.get("preset"), where)
     params = resolve(component, {**preset, **given}, where, runner_sets=True)
     _check_values(component, params, where)
+    if "content" in parameters(component):
+        params["content"] = component.content_of(params, path.resolve().parent)
     if "search" in table:
         search = check_space(component, table["search"], f"{where}.search")
         fixed = sorted(set(search) & set(given))

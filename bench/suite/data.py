@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BadInputError
 from bench.suite import registry
+from bench.suite.signatures import parameters
 
 if TYPE_CHECKING:
     from bench.suite.choices import DatasetChoice
@@ -31,7 +32,9 @@ def load_data(spec: DatasetSpec, root: Path) -> Data:
     """The data that a specification stands for."""
     from datasets.base import as_data, head
 
-    data = as_data(registry.load("dataset", spec.target, root)(**spec.params).load())
+    component = registry.load("dataset", spec.target, root)
+    folder = {"suite_folder": str(root)} if "suite_folder" in parameters(component) else {}
+    data = as_data(component(**spec.params, **folder).load())
     return data if spec.max_rows is None else head(data, spec.max_rows)
 
 

@@ -15,7 +15,10 @@ from bench.errors import BadInputError, nearest, shown
 
 # The runner sets these for each cell; they are no part of a configuration.
 SET_BY_RUNNER = {"random_state": "[run] report_seeds and tune_seeds", "device": "--device",
-                 "sample_shape": "the data set"}  # fmt: skip
+                 "sample_shape": "the data set", "dataset": "the data set's name",
+                 "suite_folder": "where the bench.toml is", "content": "what the files hold"}  # fmt: skip
+# Of data sets it sets this alone.
+OF_DATA_SETS = ("suite_folder",)
 
 
 def parameters(component: Any) -> dict[str, inspect.Parameter]:
@@ -40,27 +43,28 @@ def resolve(component: Any, given: Mapping[str, Any], where: str, *, runner_sets
 
     Args:
         where: the file and table that the values were given in, for messages.
-        runner_sets: whether `random_state` and `device` belong to the runner (a method) or are free (a data set).
+        runner_sets: whether all of `SET_BY_RUNNER` belong to the runner (a method) or are mostly free (a data set).
 
     Raises:
         BadInputError: an unknown name, a value of the wrong type, or one missing that has no default.
     """
     known = parameters(component)
+    theirs = SET_BY_RUNNER if runner_sets else OF_DATA_SETS
     types = _type_hints(component)
     values = {n: as_json(p.default) for n, p in known.items() if p.default is not p.empty}
     for name, value in given.items():
         if name not in known:
             raise BadInputError(f"{where}.{name}: unknown parameter; {nearest(name, known)}")
-        if runner_sets and name in SET_BY_RUNNER:
+        if name in theirs:
             raise BadInputError(f"{where}.{name}: is set by {SET_BY_RUNNER[name]}, not here")
         values[name] = check_type(types.get(name, Any), value, f"{where}.{name}")
     for name, value in values.items():
         if name not in given and not _is_json(value):
             raise BadInputError(f"{where}.{name}: the default {shown(value)} cannot be written as JSON; give a value")
-    missing = [n for n in known if n not in values and not (runner_sets and n in SET_BY_RUNNER)]
+    missing = [n for n in known if n not in values and n not in theirs]
     if missing:
         raise BadInputError(f"{where}: parameter {missing[0]!r} has no default and must be given")
-    return {n: v for n, v in values.items() if not (runner_sets and n in SET_BY_RUNNER)}
+    return {n: v for n, v in values.items() if n not in theirs}
 
 
 def unset(component: Any, params: Mapping[str, Any]) -> Any:
