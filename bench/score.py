@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bench.errors import BadInputError
 from bench.suite import registry
 from bench.suite.config import Suite, load_suite
+from bench.suite.data import load_dataset
 
 if TYPE_CHECKING:
     from reports.leaderboard import Board
@@ -49,7 +50,22 @@ def suite_of(given: Given, out: Path) -> Suite:
     out.mkdir(parents=True, exist_ok=True)
     file = out / SUITE_FILE
     file.write_text(_text(given), encoding="utf-8")
-    return load_suite(file)
+    suite = load_suite(file)
+    _check(suite)
+    return suite
+
+
+def _check(suite: Suite) -> None:
+    """Read all files once, so that what cannot be used is said before anything runs."""
+    from bench.run.fitted import observe
+
+    _, data = load_dataset(suite, suite.datasets[0])
+    for choice in suite.methods:
+        component = registry.load("method", choice.target)
+        try:
+            observe(component(**choice.params, suite_folder=str(suite.root)).fit(data.X[data.train]), data, "test")
+        except (ValueError, ArithmeticError) as error:
+            raise BadInputError(f"--embedding {choice.params['path']}: {error}") from error
 
 
 def _text(given: Given) -> str:

@@ -92,7 +92,9 @@ def test_more_features_than_rows_constant_columns_and_duplicates_are_data(folder
 
 def test_annotated_cells(folder):
     anndata = pytest.importorskip("anndata")
-    cells = anndata.AnnData(X, obs=pd.DataFrame({"kind": NAMES}, index=[f"c{i}" for i in range(40)]))
+    index = pd.Index([f"c{i}" for i in range(40)], dtype=object)
+    cells = anndata.AnnData(X, obs=pd.DataFrame({"kind": np.arange(40) % 2}, index=index))
+    cells.var_names = pd.Index(["u", "v", "w"], dtype=object)
     cells.obsm["X_umap"] = X[:, :2]
     cells.write_h5ad(folder / "cells.h5ad")
     data = FileData("cells.h5ad", labels="obs/kind", suite_folder=str(folder)).load()
