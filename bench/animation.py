@@ -12,8 +12,8 @@ import numpy as np
 from bench.errors import BadInputError
 from bench.pictures.kinds import frame
 from bench.record.cells import Cell
-from bench.run.fitted import observe
-from bench.run.fitting import beside_rows, instance
+from bench.running.fitted import observe
+from bench.running.fitting import beside_rows, instance
 from bench.suite import registry
 from bench.suite.config import Suite
 from bench.suite.data import load_dataset
@@ -54,7 +54,7 @@ def _frames(suite: Suite, method: str, dataset: str, seed: int, device: str) -> 
     if "on_epoch" not in inspect.signature(component.fit).parameters:
         raise BadInputError(f"{methods[0].name} has no epochs to animate: its fit takes no on_epoch")
     cell = Cell("final", spec, methods[0].name, methods[0].target, methods[0].params, seed)
-    model = instance(component, cell, data, device, str(suite.root))
+    model = instance(component, cell, data.sample_shape, device, str(suite.root))
     who = f"{methods[0].name} on {datasets[0].name}, seed {seed}"
     seen: list[Frame] = []
     due, called = 1, False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from bench.record.cells import Cell
 from bench.record.ledger import Ledger, locked, read
 from bench.record.results import current, reported
 from bench.report import FRAME, PAGE, REPORT, leaderboards_of, write_foreign_report, write_results
-from bench.run.coordinator import Coordinator, Options
+from bench.running.coordinator import Coordinator, Options
 from bench.suite.data import load_dataset
 from bench.terminal import show
 from bench.track.progress import Display
@@ -147,13 +148,19 @@ class _terminated_as_interrupt:
     """While this lasts, SIGTERM ends the run as Ctrl-C does: workers are killed, the ledger is closed."""
 
     def __enter__(self) -> None:
+        # Signals are the main thread's; in another there is nothing to change.
+        self._mine = threading.current_thread() is threading.main_thread()
+        if not self._mine:
+            return
+
         def interrupt(number: int, frame: object) -> NoReturn:
             raise KeyboardInterrupt
 
         self._before = signal.signal(signal.SIGTERM, interrupt)
 
     def __exit__(self, *exception: object) -> None:
-        signal.signal(signal.SIGTERM, self._before)
+        if self._mine:
+            signal.signal(signal.SIGTERM, self._before)
 
 
 def _counted(counter: Counter[str]) -> str:

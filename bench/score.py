@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ def suite_of(given: Given, out: Path) -> Suite:
 
 def _check(suite: Suite) -> None:
     """Read all files once, so that what cannot be used is said before anything runs."""
-    from bench.run.fitted import observe
+    from bench.running.fitted import observe
 
     _, data = load_dataset(suite, suite.datasets[0])
     for choice in suite.methods:
@@ -69,23 +68,22 @@ def _check(suite: Suite) -> None:
 
 
 def _text(given: Given) -> str:
+    import tomli_w
+
     beside = {"labels": given.labels, "intrinsic": given.intrinsic, "split": given.split}
     data = {"target": "file", "path": _absolute(given.data)}
     data |= {name: _absolute(place) for name, place in beside.items() if place}
-    tables: dict[str, Mapping[str, object]] = {
-        "run": {"report_seeds": [0]},
-        f"datasets.{_name_of(given.data)}": data,
-    }
+    methods: dict[str, Mapping[str, object]] = {}
     for at, name in enumerate(_names(given)):
         method = {"target": "embedding", "path": _absolute(given.embeddings[at])}
         if at < len(given.decoders):
             method["decoder"] = _absolute(given.decoders[at])
-        tables[f"methods.{name}"] = method
-    tables["metrics"] = {"use": list(given.metrics or _of_one_model())}
-    lines = ["# Written by `bench score`.", 'suite = "score"']
-    for table, values in tables.items():
-        lines += [f"[{table}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())]
-    return "\n".join(lines) + "\n"
+        methods[name] = method
+    tables = {
+        "suite": "score", "run": {"report_seeds": [0]}, "datasets": {_name_of(given.data): data}, "methods": methods,
+        "metrics": {"use": list(given.metrics or _of_one_model())},
+    }  # fmt: skip
+    return "# Written by `bench score`.\n" + tomli_w.dumps(tables)
 
 
 def _names(given: Given) -> list[str]:
@@ -100,7 +98,7 @@ def _names(given: Given) -> list[str]:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise BadInputError(f"--name {name!r}: a name is made of letters, digits, '.', '_' and '-'")
         found.append(name)
-    return [json.dumps(name) if "." in name else name for name in found]
+    return found
 
 
 def _name_of(place: str) -> str:

@@ -109,10 +109,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory, shared_workers: SharedWor
 
 
 def _with_shared_workers(folder: Path, patch: pytest.MonkeyPatch, workers: SharedWorkers) -> Run:
-    patch.setattr("bench.run.executor.Process", workers.take)
+    patch.setattr("bench.running.executor.Process", workers.take)
     # One worker, unless --jobs asks for more: tests run side by side themselves.
-    patch.setattr("bench.run.staff.usable_cores", lambda: 1)
-    patch.setattr("bench.run.executor.LocalExecutor.close", lambda executor: workers.release(executor))
+    patch.setattr("bench.running.staff.usable_cores", lambda: 1)
+    patch.setattr("bench.running.executor.LocalExecutor.close", lambda executor: workers.release(executor))
     return _in_this_process(folder, patch)
 
 

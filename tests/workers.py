@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.run.executor import LocalExecutor
-from bench.run.process import Finished, OnEpoch, Process
+from bench.running.executor import LocalExecutor
+from bench.running.process import Finished, OnEpoch, Process
 
 
 class SharedProcess(Process):

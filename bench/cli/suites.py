@@ -46,7 +46,7 @@ def run(
     The same command again resumes. Exit code 1 if a cell failed.
     """
     from bench.commands import run_suite
-    from bench.run.coordinator import Options
+    from bench.running.coordinator import Options
     from bench.suite.config import load_suite
 
     suite = load_suite(file, smoke=smoke)
@@ -195,7 +195,7 @@ def score(
     from bench.commands import run_suite
     from bench.record.ledger import read
     from bench.report import leaderboards_of
-    from bench.run.coordinator import Options
+    from bench.running.coordinator import Options
     from bench.score import Given, suite_of, told
 
     given = Given(data, embeddings, decoders or (), names or (), labels, intrinsic, split, names_of(metrics))

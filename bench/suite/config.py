@@ -12,9 +12,11 @@ from bench.errors import BadInputError, nearest, shown
 from bench.suite import registry
 from bench.suite.choices import DatasetChoice, MethodChoice, dataset_choice, matching, method_choice
 from bench.suite.goals import Goals, limits
-from bench.suite.tables import File, Metrics, Run, Track, Tune, read_tables
+from bench.suite.tables import File, Metrics, Run, Track, Tune, checked, read_tables
 from metrics.view import NEEDS
 
+# What messages call a suite that comes from no file.
+GIVEN = "suite"
 MIN_MEMORY = 500_000_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600}
@@ -72,7 +74,26 @@ def load_suite(path: Path, *, smoke: bool = False) -> Suite:
     Raises:
         BadInputError: anything in the file cannot be used; the message names file, key, value and fix.
     """
-    parsed, text = read_tables(path)
+    return _suite(path, *read_tables(path), smoke=smoke)
+
+
+def suite_of(tables: Mapping[str, Any], *, smoke: bool = False) -> Suite:
+    """A suite given as the tables of a bench.toml; files it names are relative to the working directory.
+
+    Raises:
+        BadInputError: anything in it cannot be used.
+    """
+    import tomli_w
+
+    path = Path.cwd() / GIVEN
+    try:
+        text = tomli_w.dumps(tables)
+    except (TypeError, ValueError) as error:
+        raise BadInputError(f"{GIVEN}: not what a bench.toml can hold: {error}") from error
+    return _suite(path, checked(tables, Path(GIVEN)), text, smoke=smoke)
+
+
+def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:
     run = parsed.run
     _check_names(path, parsed)
     _check_seeds(path, run)

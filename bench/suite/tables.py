@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -84,8 +85,20 @@ def read_tables(path: Path) -> tuple[File, str]:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise BadInputError(f"{path}: not valid TOML: {str(error) or 'nested too deeply'}") from error
+    return checked(table, path), text
+
+
+def checked(table: Mapping[str, Any], path: Path) -> File:
+    """Tables as a bench.toml has them, checked.
+
+    Args:
+        path: where they come from, for messages.
+
+    Raises:
+        BadInputError: there is an unknown key or a value of another type.
+    """
     try:
-        return File.model_validate(table), text
+        return File.model_validate(table)
     except pydantic.ValidationError as error:
         raise BadInputError(f"{path}: {_explain(error)}") from error
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bench.gpu import plain_loops
-from bench.run.stack_size import peak_tensor_bytes
+from bench.running.stack_size import peak_tensor_bytes
 from methods.autoencoder import Autoencoder
 from methods.cnn_vae import CNNVAE
 from methods.irvae import IRVAE

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.run.fitted import observe
+from bench.running.fitted import observe
 from datasets.base import Data
 from methods.embedding import Embedding
 from metrics.geometry import jacobian

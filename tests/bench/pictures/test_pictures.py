@@ -10,7 +10,7 @@ from PIL import Image
 
 from bench.pictures.kinds import pictures
 from bench.pictures.subject import Subject
-from bench.run.fitted import observe
+from bench.running.fitted import observe
 from datasets.curves import Spiral
 from datasets.digits import Digits
 from methods.autoencoder import Autoencoder

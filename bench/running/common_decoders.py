@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.plan.jobs import Job
-from bench.run.fitting import Fit
+from bench.running.fitting import Fit
 
 if TYPE_CHECKING:
     from torch import nn

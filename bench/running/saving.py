@@ -13,9 +13,9 @@ from bench.pictures.subject import Subject
 from bench.plan.jobs import Job
 from bench.record import models
 from bench.record.cells import Cell, Group
-from bench.run.fitted import restored
-from bench.run.fitting import Fit, instance
-from bench.run.prepared import Prepared
+from bench.running.fitted import restored
+from bench.running.fitting import Fit, instance
+from bench.running.prepared import Prepared
 
 if TYPE_CHECKING:
     from datasets.base import Data
@@ -66,7 +66,9 @@ def restore(prepared: Prepared, cell: Cell, data: Data) -> Fit | None:
     if saved is None or not saved[1].get("loadable"):
         return None
     arrays, facts = saved
-    method = instance(prepared.component, cell, data, prepared.job.setting.device, prepared.job.setting.root)
+    method = instance(
+        prepared.component, cell, data.sample_shape, prepared.job.setting.device, prepared.job.setting.root
+    )
     state = {n.removeprefix("state."): v for n, v in arrays.items() if n.startswith("state.")}
     try:
         loaded = method.load_arrays(state)

@@ -64,8 +64,8 @@ class _Channel:
 
 
 def _answer(job: Job, channel: _Channel) -> dict[str, Any]:
-    from bench.run.job import run_job
-    from bench.run.prepared import prepare
+    from bench.running.job import run_job
+    from bench.running.prepared import prepare
 
     try:
         prepared = prepare(job)

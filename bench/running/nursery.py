@@ -6,8 +6,8 @@ crashed, or the eighth of eight, so costs a fork and not seconds of imports, and
 
 from __future__ import annotations
 
-from bench.run import job, stack_size
-from bench.run.worker import die_with_the_parent
+from bench.running import job, stack_size
+from bench.running.worker import die_with_the_parent
 from methods import base
 from metrics import neighbors
 

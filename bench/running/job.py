@@ -14,13 +14,13 @@ from typing import Any
 
 from bench.record.cells import Cell, Group, Unit
 from bench.record.records import Record, Score, empty_scores
-from bench.run import saving
-from bench.run.common_decoders import AttachedDecoders
-from bench.run.fitted import NonFiniteError, observe
-from bench.run.fitting import Fit, Report, fit_cells
-from bench.run.memory import PeakMemory
-from bench.run.prepared import Prepared
-from bench.run.scoring import by_point, explained_variance, score
+from bench.running import saving
+from bench.running.common_decoders import AttachedDecoders
+from bench.running.fitted import NonFiniteError, observe
+from bench.running.fitting import Fit, Report, fit_cells
+from bench.running.memory import PeakMemory
+from bench.running.prepared import Prepared
+from bench.running.scoring import by_point, explained_variance, score
 from bench.suite.data import DatasetSpec, load_data
 from datasets.base import Data, content_hash
 from methods.training.device import choose_device

@@ -7,20 +7,22 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing import forkserver, util
 from pathlib import Path
+from types import ModuleType
 
 import psutil
 
 from bench.plan.jobs import Job, job_to_json
 from bench.record.records import Record, Status
-from bench.run import worker
+from bench.running import worker
 
 WARM_UP_LIMIT = 600.0
-NURSERY = "bench.run.nursery"
+NURSERY = "bench.running.nursery"
 
 OnEpoch = Callable[[Job, int, int, float], bool]
 
@@ -75,7 +77,8 @@ class Process:
         self.log.touch()
         arguments = (jobs, results, lifeline, str(self.log), self.threads)
         self.process = context.Process(target=worker.main, args=arguments)
-        self.process.start()
+        with _no_main_module():
+            self.process.start()
         assert self.process.pid is not None
         self.pid = self.process.pid
         # At exit multiprocessing waits for its processes; this one would wait for us.
@@ -176,6 +179,17 @@ def open_nursery(threads: int) -> None:
     forkserver.set_forkserver_preload([NURSERY])
     with _environment(threads):
         forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Workers need nothing of the program that runs a suite, and shall not run it a second time to have it."""
+    ours = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = ours
 
 
 @contextlib.contextmanager

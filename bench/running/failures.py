@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.plan.protocol import Request
 from bench.record.cells import Unit
 from bench.record.records import FAILURES, Record, empty_scores
-from bench.run.process import Failure, Finished
+from bench.running.process import Failure, Finished
 from bench.suite import registry
 
 LOGS = "logs"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA as SklearnPCA
 
-from bench.run.fitted import observe
-from bench.run.scoring import by_point, explained_variance, score
+from bench.running.fitted import observe
+from bench.running.scoring import by_point, explained_variance, score
 from datasets.base import Data
 from datasets.manifolds import SCurve
 from methods.ensemble_vae import EnsembleVAE

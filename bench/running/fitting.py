@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.record.cells import Cell
 from bench.record.records import Status
-from bench.run import stack_size
-from bench.run.fitted import Fitted, observe
-from bench.run.prepared import Prepared
-from bench.run.scoring import score
+from bench.running import stack_size
+from bench.running.fitted import Fitted, observe
+from bench.running.prepared import Prepared
+from bench.running.scoring import score
 from bench.suite.signatures import accepted, parameters
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ class Fit:
 def fit_cells(prepared: Prepared, data: Data, positions: Sequence[int], report: Report | None = None) -> list[Fit]:
     """The cells at some positions of the job, fitted."""
     job, component = prepared.job, prepared.component
-    methods = [instance(component, job.cells[at], data, job.setting.device, job.setting.root) for at in positions]
+    methods = [
+        instance(component, job.cells[at], data.sample_shape, job.setting.device, job.setting.root) for at in positions
+    ]
     fits = [Fit(method) for method in methods]
     callbacks = [_callback(prepared, data, fit, at, report) for at, fit in zip(positions, fits, strict=True)]
     X, offered = data.X[data.train], beside_rows(data)
@@ -107,11 +109,11 @@ def beside_rows(data: Data) -> dict[str, Any]:
     return offered
 
 
-def instance(component: Any, cell: Cell, data: Data, device: str, root: str) -> Any:
+def instance(component: Any, cell: Cell, shape: tuple[int, ...] | None, device: str, root: str) -> Any:
     """The cell's method, not yet fitted, with what the runner sets for it; `root` is the folder of the suite."""
     known = parameters(component)
     offered = {
-        "random_state": cell.seed, "device": device, "sample_shape": data.sample_shape,
+        "random_state": cell.seed, "device": device, "sample_shape": shape,
         "dataset": cell.dataset.name, "suite_folder": root,
     }  # fmt: skip
     return component(**cell.params, **{name: value for name, value in offered.items() if name in known})

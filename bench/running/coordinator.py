@@ -17,10 +17,10 @@ from bench.record.cells import Unit
 from bench.record.ledger import Ledger
 from bench.record.provenance import command_line, hardware, source_state, versions
 from bench.record.records import Record
-from bench.run.executor import LocalExecutor
-from bench.run.failures import LOGS, failure_record, is_failed, refused_record, with_traceback_file
-from bench.run.process import Finished
-from bench.run.staff import Staff
+from bench.running.executor import LocalExecutor
+from bench.running.failures import LOGS, failure_record, is_failed, refused_record, with_traceback_file
+from bench.running.process import Finished
+from bench.running.staff import Staff
 from bench.suite import registry
 from bench.suite.config import Suite
 from bench.suite.data import load_dataset

@@ -10,10 +10,10 @@ import torch
 
 from bench.plan.jobs import Job, Setting
 from bench.record.cells import Cell
-from bench.run import stack_size
-from bench.run.job import run_job
-from bench.run.prepared import prepare
-from bench.run.stack_size import Budget, _bytes_of_one_more, largest_stack, peak_tensor_bytes
+from bench.running import stack_size
+from bench.running.job import run_job
+from bench.running.prepared import prepare
+from bench.running.stack_size import Budget, _bytes_of_one_more, largest_stack, peak_tensor_bytes
 from bench.suite.data import DatasetSpec, load_data
 from datasets.base import content_hash
 from methods.autoencoder import Autoencoder

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.plan.jobs import Job
-from bench.run import stack_size
+from bench.running import stack_size
 from bench.suite import registry
 
 

@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from bench.plan.jobs import Job
-from bench.run.process import Finished, OnEpoch, Process, open_nursery
+from bench.running.process import Finished, OnEpoch, Process, open_nursery
 
 POLL_SECONDS = 0.1
 
