@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BadInputError
 from bench.suite import registry
-from bench.suite.signatures import parameters
 
 if TYPE_CHECKING:
     from bench.suite.choices import DatasetChoice
@@ -30,6 +29,8 @@ class DatasetSpec:
 
 def load_data(spec: DatasetSpec, root: Path) -> Data:
     """The data that a specification stands for."""
+    # pydantic, which signatures are checked by, may be absent where kernels are timed.
+    from bench.suite.signatures import parameters
     from datasets.base import as_data, head
 
     component = registry.load("dataset", spec.target, root)
