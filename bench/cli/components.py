@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,14 @@ class Components(StrEnum):
     methods = "methods"
     datasets = "datasets"
     metrics = "metrics"
+
+
+class Kind(StrEnum):
+    """What `bench new` writes."""
+
+    method = "method"
+    dataset = "dataset"
+    suite = "suite"
 
 
 @app.command("list")
@@ -57,3 +66,20 @@ def check(target: Annotated[str, typer.Argument(metavar="NAME|file.py:Class")], 
     rows = [vars(outcome) for outcome in outcomes]
     show(rows, ("check", "status", "detail"), as_json, title=target)
     leave(FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0)
+
+
+@app.command()
+def new(
+    kind: Annotated[Kind, typer.Argument(help="What to write.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name; the file is NAME.py or NAME.toml.")],
+) -> None:
+    """Write a small commented method, data set or suite here, which runs as it is."""
+    from bench.new import write_new
+
+    path = write_new(kind.value, name, Path())
+    then = {
+        Kind.method: f"bench check {path}:{name.title().replace('_', '')}",
+        Kind.dataset: f'in a bench.toml: [datasets.{name}] target = "./{path}:{name.title().replace("_", "")}"',
+        Kind.suite: f"bench run {path}",
+    }
+    sys.stdout.write(f"{path}\n{then[kind]}\n")

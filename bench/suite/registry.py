@@ -56,7 +56,8 @@ def load(kind: Kind, target: str, root: Path | None = None) -> Any:
             return with_k(load("metric", variant[1]), int(variant[2]))
         except ValueError as error:
             raise BadInputError(f"{target}: {error}") from error
-    raise BadInputError(f"unknown {kind} {target!r}; {nearest(target, found)}")
+    own = "" if kind == "metric" else f"; `bench new {kind} NAME` begins one of your own"
+    raise BadInputError(f"unknown {kind} {target!r}; {nearest(target, found)}{own}")
 
 
 def names(kind: Kind) -> list[str]:
