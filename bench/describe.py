@@ -16,10 +16,19 @@ def describe_component(name: str) -> dict[str, Any]:
     Raises:
         BadInputError: no component has this name.
     """
+    kind, found = component_of(name)
+    return _metric(name, found) if kind == "metric" else _class(name, kind, found)
+
+
+def component_of(name: str) -> tuple[registry.Kind, Any]:
+    """The component of a name or of a file.py:Class, whatever kind it is of.
+
+    Raises:
+        BadInputError: no component has this name.
+    """
     for kind in registry.KINDS:
         if name in registry.names(kind) or _is_loadable(kind, name):
-            found = registry.load(kind, name)
-            return _metric(name, found) if kind == "metric" else _class(name, kind, found)
+            return kind, registry.load(kind, name)
     everything = [known for kind in registry.KINDS for known in registry.names(kind)]
     raise BadInputError(f"unknown component {name!r}; {nearest(name, everything)}")
 
@@ -28,7 +37,7 @@ def _is_loadable(kind: registry.Kind, name: str) -> bool:
     """Whether the name is a file.py:Class of this kind, or a metric's variant."""
     if ".py:" in name:
         found = registry.load(kind, name)
-        return kind == ("metric" if hasattr(found, "compute") else "dataset" if hasattr(found, "load") else "method")
+        return kind == registry.kind_of(found)
     try:
         return kind == "metric" and bool(registry.load(kind, name))
     except BadInputError:

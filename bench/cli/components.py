@@ -59,10 +59,11 @@ def describe(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json
 
 @app.command()
 def check(target: Annotated[str, typer.Argument(metavar="NAME|file.py:Class")], as_json: Json = False) -> None:
-    """Run the conformance kit on a method, with a small data set. Exit code 1 if a check fails."""
+    """Run the conformance kit on a method, a data set or a metric. Exit code 1 if a check fails."""
     from bench.conformance import run_checks
+    from bench.describe import component_of
 
-    outcomes = run_checks(registry.load("method", target))
+    outcomes = run_checks(component_of(target)[1])
     rows = [vars(outcome) for outcome in outcomes]
     show(rows, ("check", "status", "detail"), as_json, title=target)
     leave(FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0)

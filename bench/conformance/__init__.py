@@ -1,4 +1,4 @@
-"""The conformance kit: what every method must do to be compared.
+"""The conformance kit: what every method, data set and metric must do to be compared.
 
     bench check NAME|file.py:Class
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bench.conformance import coding, fitting, repeating
+from bench.conformance import coding, data_sets, fitting, repeating, scores
+from bench.conformance.data_sets import DataSubject
+from bench.conformance.scores import MetricSubject
 from bench.conformance.subject import ConformanceError, NotOfferedError, Subject, quietly
+from bench.suite.registry import kind_of
 
-_CHECKS: tuple[Callable[[Subject], None], ...] = (
+_OF_METHODS: tuple[Callable[[Any], None], ...] = (
     fitting.check_hyperparameters_are_the_signature,
     fitting.check_fit_returns_self,
     fitting.check_fit_leaves_data_alone,
@@ -30,6 +33,13 @@ _CHECKS: tuple[Callable[[Subject], None], ...] = (
 )
 
 
+_OF: Mapping[str, tuple[Callable[[Any, Mapping[str, Any]], Any], Sequence[Callable[[Any], None]]]] = {
+    "method": (Subject, _OF_METHODS),
+    "dataset": (DataSubject, data_sets.CHECKS),
+    "metric": (MetricSubject, scores.CHECKS),
+}
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one check found."""
@@ -42,11 +52,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """One check of one method: call it; it raises `ConformanceError` where the method breaks the contract."""
+    """One check of one component: call it; it raises `ConformanceError` where that breaks the contract."""
 
     name: str
-    function: Callable[[Subject], None]
-    subject: Subject
+    function: Callable[[Any], None]
+    subject: Any
 
     def __call__(self) -> None:
         try:
@@ -59,13 +69,15 @@ class Check:
 
 
 def checks(component: Any, **overrides: Any) -> list[Check]:
-    """The checks of a method's class, for `pytest.mark.parametrize`.
+    """The checks of a method's or data set's class, or of a metric, for `pytest.mark.parametrize`.
 
     Args:
-        overrides: hyperparameters to check it with, where its defaults do not suit 120 points in 12 dimensions.
+        overrides: parameters to check it with, where a method's defaults do not suit 120 points in 12 dimensions, or a
+            data set has parameters without a default.
     """
-    subject = Subject(component, overrides)
-    return [Check(function.__name__.removeprefix("check_"), function, subject) for function in _CHECKS]
+    subject_of, functions = _OF[kind_of(component)]
+    subject = subject_of(component, overrides)
+    return [Check(function.__name__.removeprefix("check_"), function, subject) for function in functions]
 
 
 def run_checks(component: Any, **overrides: Any) -> list[Outcome]:

@@ -60,6 +60,11 @@ def load(kind: Kind, target: str, root: Path | None = None) -> Any:
     raise BadInputError(f"unknown {kind} {target!r}; {nearest(target, found)}{own}")
 
 
+def kind_of(component: Any) -> Kind:
+    """What a component is, by what it can do."""
+    return "metric" if hasattr(component, "compute") else "dataset" if hasattr(component, "load") else "method"
+
+
 def names(kind: Kind) -> list[str]:
     """All registered names of a kind."""
     return sorted(entry_points_of(kind))
