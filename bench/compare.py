@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import BadInputError, nearest
 from bench.record import models
 from bench.record.ledger import read
-from bench.report import frame_of_ledger, reported_configurations
+from bench.report import frame_of_ledger, read_foreign, reported_configurations
 
 if TYPE_CHECKING:
     from reports.versus import Comparison, Results
@@ -65,15 +65,12 @@ def _counts(comparison: Comparison, worse_by: float) -> bool:
 
 def _results(place: Path) -> tuple[Results, Sequence[str]]:
     """What a folder or a frame holds, and the metrics that were asked for (none are known of a frame)."""
-    from reports.frames import FrameError, as_reported, read_frame
+    from reports.frames import as_reported
     from reports.samples import no_points
     from reports.versus import Results
 
     if place.suffix == ".parquet":
-        try:
-            return Results(as_reported(read_frame(place), {}), no_points, {}, {}), ()
-        except FrameError as error:
-            raise BadInputError(str(error)) from error
+        return Results(as_reported(read_foreign(place), {}), no_points, {}, {}), ()
     ledger = read(place)
     run = ledger.runs[-1] if ledger.runs else {}
 

@@ -97,7 +97,7 @@ def read_foreign(frame_file: Path) -> pd.DataFrame:
     from reports.frames import FrameError, read_frame
 
     try:
-        return read_frame(frame_file)
+        return read_frame(frame_file, _better)
     except FrameError as error:
         raise BadInputError(str(error)) from error
 
@@ -208,3 +208,13 @@ def _is_of_decoder(name: str) -> bool:
         head = name.rpartition("_")[0]
         return bool(head) and _is_of_decoder(head)
     return bool({"decoder", "reconstruction"} & set(needs))
+
+
+def _better(name: str) -> str | None:
+    """Which way a registered metric, or a variant of one, is better."""
+    families = [known for known in registry.names("metric") if name == known or name.startswith(f"{known}_")]
+    if not families:
+        return None
+    family = max(families, key=len)
+    metric = registry.metric(family)
+    return str(getattr(metric, "variants", {}).get(name.removeprefix(family), metric.better))

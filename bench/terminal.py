@@ -105,7 +105,7 @@ def causes_of(errors: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[str
     for error in errors:
         found.setdefault((error["status"], error["method"], error["reason"]), []).append(error)
     for (status, method, reason), alike in found.items():
-        cells = ", ".join(f"{error['dataset']} {error['phase']} {error['seed']}" for error in alike)
+        cells = ", ".join(dict.fromkeys(f"{error['dataset']} {error['phase']} {error['seed']}" for error in alike))
         times = f" ({len(alike)} times)" if len(alike) > 1 else ""
         log = f"  -> {folder / alike[0]['traceback']}" if alike[0]["traceback"] else ""
         yield f"{status}: {method} {cells}: {reason}{times}{log}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,12 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     partial.replace(path)
 
 
-def read_frame(path: Path) -> pd.DataFrame:
+def read_frame(path: Path, better_of: Callable[[str], str | None] = lambda name: None) -> pd.DataFrame:
     """Read a results frame, also one that another program wrote.
+
+    Args:
+        better_of: 'lower' or 'higher' of a metric that is known, by its name, where a frame does not say it; of others
+            lower is taken to be better, which the arrow beside their names shows.
 
     Raises:
         FrameError: it is no parquet file, or a column is missing or of another type.
@@ -58,7 +62,6 @@ def read_frame(path: Path) -> pd.DataFrame:
         "status": "ok",
         "decoder": "none",
         "split": "test",
-        "better": "lower",
         "suite": path.stem,
     }
     for name in COLUMNS:
@@ -71,8 +74,19 @@ def read_frame(path: Path) -> pd.DataFrame:
     for name in needed[:3]:
         if known[name].isna().any():
             raise FrameError(f"{path}: column {name!r} has rows without a value; give each row one")
+    known["better"] = _directions(known, better_of, path)
     # As in frames of our own, what is not finite is no value.
     return known.assign(value=known["value"].where(np.isfinite(known["value"].astype(float)), pd.NA))
+
+
+def _directions(frame: pd.DataFrame, better_of: Callable[[str], str | None], path: Path) -> pd.Series:
+    """Which way each row's metric is better, as the frame says it, or else as it is known."""
+    known = {name: better_of(name) or "lower" for name in frame["metric"].unique()}
+    found = frame["better"].fillna(frame["metric"].map(known).astype("string"))
+    wrong = found[~found.isin(["lower", "higher"])]
+    if len(wrong):
+        raise FrameError(f"{path}: column 'better' holds {wrong.iloc[0]!r}; write 'lower' or 'higher'")
+    return found
 
 
 def final_values(frame: pd.DataFrame) -> pd.DataFrame:
@@ -101,7 +115,7 @@ def as_reported(frame: pd.DataFrame, config_ids: Mapping[tuple[str, str], str]) 
         f"{method} {str(config)[:6]}" if (dataset, method) in several and counts else method
         for (dataset, method), config, counts in zip(pairs, configs, final, strict=True)
     ]
-    return frame.assign(method=pd.array(names, dtype="string"))[kept]
+    return frame.assign(method=pd.array(names, dtype="string"))[np.array(kept, dtype=bool)]
 
 
 def of_models(frame: pd.DataFrame) -> pd.DataFrame:

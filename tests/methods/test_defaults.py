@@ -55,7 +55,7 @@ def explained_and_condition(model, data) -> tuple[float, float]:
     X, mean = data.X[data.test], data.X[data.train].mean(axis=0)
     explained = 1 - error(model, data) / np.mean((X - mean) ** 2)
     codes = torch.as_tensor(model.encode(X))
-    return float(explained), float(condition_numbers(pullback_metric(model.decoders_, codes)).mean())
+    return float(explained), float(condition_numbers(pullback_metric(model.decoders_, codes)).detach().mean())
 
 
 def test_the_isometric_vae_keeps_the_roll_and_is_nearer_to_an_isometry_than_its_vae():

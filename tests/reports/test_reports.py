@@ -238,6 +238,25 @@ def test_a_foreign_frame_with_holes_in_its_names_is_refused(tmp_path, column, va
         read_frame(path)
 
 
+def test_a_foreign_frame_need_not_say_which_way_a_known_metric_is_better(bench, tmp_path):
+    names = ["knn_preservation", "knn_preservation_k20", "mcn", "mcn_median", "own"]
+    rows = [{"dataset": "d", "method": m, "metric": n, "value": v} for m, v in (("x", 1.0), ("y", 2.0)) for n in names]
+    pd.DataFrame(rows).to_parquet(tmp_path / "few.parquet")
+    assert bench("report", "out", "--from", "few.parquet").returncode == 0
+    (header,) = [line for line in (tmp_path / "out" / "report.md").read_text().splitlines() if "| method |" in line][:1]
+    shown = [cell.strip() for cell in header.split("|")]
+    assert {"knn_preservation ↑", "knn_preservation_k20 ↑", "mcn ↓", "mcn_median ↓", "own ↓"} <= set(shown)
+    pd.DataFrame(rows).assign(better="larger").to_parquet(tmp_path / "few.parquet")
+    refused = bench("report", "out", "--from", "few.parquet")
+    assert refused.returncode == 2 and "'larger'" in refused.stderr
+
+
+def test_a_foreign_frame_without_rows_has_a_report(bench, tmp_path):
+    results_frame([]).to_parquet(tmp_path / "none.parquet")
+    done = bench("report", "out", "--from", "none.parquet")
+    assert done.returncode == 0 and "no results" in (tmp_path / "out" / "report.md").read_text()
+
+
 def test_a_foreign_frame_may_have_one_seed_for_all_and_values_that_are_none(tmp_path):
     path = tmp_path / "foreign.parquet"
     rng = np.random.default_rng(0)
