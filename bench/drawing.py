@@ -83,6 +83,22 @@ class Drawer:
         found = read_embedding(models.model_folder(self.out, cell.id))
         return found if found is None or lost[cell.id] is None else replace(found, note="collapsed")
 
+    def axes(self, boards: Sequence[Board], headline: Sequence[str]) -> list[Picture]:
+        """Scores over each axis of the suite."""
+        from reports.axes import axes_of, axis_figure
+
+        drawn = []
+        for axis in axes_of(boards):
+            figure = axis_figure(axis, boards, headline)
+            if figure is not None:
+                title = f"{axis.dataset} over {axis.parameter}"
+                alt = (
+                    f"Headline scores on {axis.dataset} against {axis.parameter}, a line for each of "
+                    f"{', '.join(axis.lines)}, with a band from the smallest to the largest seed."
+                )
+                drawn.append(self.draw(figure, f"axis-{axis.dataset}-{axis.parameter}", title, alt))
+        return drawn
+
     def distances(self, boards: Sequence[Board], records: Sequence[Record]) -> list[Picture]:
         """Shepard diagrams and co-ranking matrices of each data set, of the same models."""
         from reports.distances import distances_figure

@@ -155,7 +155,8 @@ def _content(out: Path, formats: Sequence[str], frame: pd.DataFrame, ledger: Led
         seeds=drawer.seeds(boards, headline_metrics(boards)),
         distances=drawer.distances(boards, records),
         pictures=[
-            *drawer.critical_differences(ranks), *drawer.quality(boards), *drawer.tuning(frame, selections, run)
+            *drawer.axes(boards, headline_metrics(boards)), *drawer.critical_differences(ranks),
+            *drawer.quality(boards), *drawer.tuning(frame, selections, run),
         ],
         galleries=drawer.galleries(records, lost),
         cards=_cards(selections, records),

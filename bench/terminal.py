@@ -29,8 +29,9 @@ def show(content: Content, console: Console) -> None:
 
 def _table(board: Board, headline: Sequence[str], width: int) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=board.dataset, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(title=Text(board.dataset), title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("method", no_wrap=True)
     left = width - max(len("method"), *(len(row.method) for row in board.rows))
     shown = []

@@ -16,7 +16,7 @@ COLUMNS = {
     "metric": "string", "value": "Float64", "better": "string", "status": "string", "reason": "string",
     "decoder": "string", "fit_seconds": "Float64", "decoder_seconds": "Float64", "score_seconds": "Float64",
     "stack_size": "Int64", "peak_memory_mb": "Float64", "device": "string", "git_sha": "string",
-    "git_dirty": "boolean", "started_at": "string",
+    "git_dirty": "boolean", "started_at": "string", "axis": "string",
 }  # fmt: skip
 
 _ORDER = ["phase", "dataset", "method", "config_id", "seed", "metric"]

@@ -11,6 +11,7 @@ from bench.record.cells import Cell, Group, Unit
 from bench.record.ledger import Ledger
 from bench.record.records import Record, empty_scores
 from bench.suite import registry
+from bench.suite.axes import axis_of
 from bench.suite.data import DatasetSpec
 
 
@@ -57,6 +58,7 @@ def rows(records: Iterable[Record], metrics: Sequence[str] = ()) -> Iterator[dic
             "score_seconds": record.score_seconds,
             **_fitting(record), "peak_memory_mb": record.peak_memory_mb, "device": record.device,
             "git_sha": record.git_sha, "git_dirty": record.git_dirty, "started_at": record.started_at,
+            "axis": axis_of(cell.dataset.name, cell.method),
         }  # fmt: skip
         for score in record.scores:
             status = score.status if record.status == "ok" else record.status

@@ -10,9 +10,12 @@ from typing import Any, TypeVar
 
 from bench.errors import BadInputError, nearest, shown
 from bench.suite import registry
+from bench.suite.axes import family
 from bench.suite.search_space import check_space
 from bench.suite.signatures import parameters, resolve, unset
 
+# The table of what all methods share.
+ALL = "*"
 # For a method that trains stacks and does not say.
 _LEAST_STACK = 4
 
@@ -47,12 +50,15 @@ Choice = TypeVar("Choice", DatasetChoice, MethodChoice)
 
 
 def matching(kind: str, choices: Sequence[Choice], glob: str, file: Path) -> list[Choice]:
-    """Those of a suite's methods or data sets whose names match a glob.
+    """Those of a suite's methods or data sets whose names match a glob, with or without the values of their axes.
 
     Raises:
         BadInputError: it matches none.
     """
-    found = [choice for choice in choices if fnmatch.fnmatchcase(choice.name, glob)]
+    found = [
+        choice for choice in choices
+        if choice.name == glob or any(fnmatch.fnmatchcase(name, glob) for name in (choice.name, family(choice.name)))
+    ]  # fmt: skip
     if not found:
         raise BadInputError(
             f"--{kind} {glob!r} matches none of {file}; {nearest(glob, [choice.name for choice in choices])}"
@@ -73,6 +79,31 @@ def _component(path: Path, kind: registry.Kind, name: str, table: Mapping[str, A
     if not isinstance(component, type) or not callable(getattr(component, needed, None)):
         raise BadInputError(f"{where}: {target} is no {kind}; a class with a method {needed} is needed")
     return target, component
+
+
+def with_shared(path: Path, methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The tables of a suite's methods, each with what `[methods."*"]` sets for all that have such a parameter.
+
+    Raises:
+        BadInputError: none has it, or there is no other table.
+    """
+    shared = methods.get(ALL, {})
+    tables = {name: table for name, table in methods.items() if name != ALL}
+    if not tables:
+        raise BadInputError(f'{path}: methods: give at least one table beside [methods."{ALL}"], e.g. [methods.pca]')
+    if not shared:
+        return tables
+    known = {name: set(parameters(_component(path, "method", name, table)[1])) for name, table in tables.items()}
+    for key in shared:
+        if not any(key in names for names in known.values()):
+            everything = sorted(set().union(*known.values()))
+            raise BadInputError(
+                f"{path}: methods.{ALL}.{key}: no method of this suite has this parameter; {nearest(key, everything)}"
+            )
+    return {
+        name: {**{key: value for key, value in shared.items() if key in known[name]}, **table}
+        for name, table in tables.items()
+    }
 
 
 def dataset_choice(path: Path, name: str, table: Mapping[str, Any]) -> DatasetChoice:

@@ -10,7 +10,16 @@ from typing import Any
 
 from bench.errors import BadInputError, nearest, shown
 from bench.suite import registry
-from bench.suite.choices import DatasetChoice, MethodChoice, dataset_choice, matching, method_choice
+from bench.suite.axes import expanded
+from bench.suite.choices import (
+    ALL,
+    DatasetChoice,
+    MethodChoice,
+    dataset_choice,
+    matching,
+    method_choice,
+    with_shared,
+)
 from bench.suite.goals import Goals, limits
 from bench.suite.tables import File, Metrics, Run, Track, Tune, checked, read_tables
 from metrics.view import NEEDS
@@ -107,8 +116,16 @@ def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:
         stack=run.stack,
         tune=None if smoke else parsed.tune,
         goals=None if smoke or parsed.tune is None else _goals(path, parsed.tune, parsed.metrics.use),
-        datasets=tuple(dataset_choice(path, *item) for item in parsed.datasets.items()),
-        methods=tuple(method_choice(path, *item, smoke=smoke) for item in parsed.methods.items()),
+        datasets=tuple(
+            dataset_choice(path, *item)
+            for name, table in parsed.datasets.items()
+            for item in expanded(name, table, f"{path}: datasets.{name}")
+        ),
+        methods=tuple(
+            method_choice(path, *item, smoke=smoke)
+            for name, table in with_shared(path, parsed.methods).items()
+            for item in expanded(name, table, f"{path}: methods.{name}")
+        ),
         metrics=tuple(_metrics(path, parsed.metrics)),
         mlflow=_mlflow(path, parsed.track),
         min_explained_variance=parsed.report.min_explained_variance,
@@ -120,6 +137,7 @@ def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:
 def _check_names(path: Path, parsed: File) -> None:
     named = {"suite": parsed.suite}
     named |= {f"{kind}.{name}": name for kind in ("datasets", "methods") for name in getattr(parsed, kind)}
+    named.pop(f"methods.{ALL}", None)
     for key, name in named.items():
         if not _NAME.fullmatch(name) or len(name) > 100:
             raise BadInputError(

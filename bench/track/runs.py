@@ -21,6 +21,7 @@ from bench.record import models
 from bench.record.cells import Group, Unit, digest
 from bench.record.records import FAILURES, Record
 from bench.suite import registry
+from bench.suite.axes import axis_of
 
 _MAX_PARAM, _MAX_TAG, _MAX_DIGEST = 6_000, 7_900, 36
 
@@ -168,7 +169,7 @@ def record_run(records: Sequence[Record], out: Path) -> RunSpec:
         "dataset": cell.dataset.name, "phase": cell.phase, "status": status, "decoder": first.decoder,
         "device": first.device, "git_sha": first.git_sha, "git_dirty": str(first.git_dirty),
         "config_id": cell.config_id, "seed": ",".join(str(seed) for record in records for seed in _seeds(record)),
-        "reason": first.reason[:_MAX_TAG],
+        "reason": first.reason[:_MAX_TAG], "axis": axis_of(cell.dataset.name, cell.method) or "",
     }  # fmt: skip
     params = {name: _text(value) for name, value in cell.params.items()}
     params["seed"] = tags["seed"]
