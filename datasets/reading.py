@@ -52,6 +52,11 @@ def read(place: str, folder: Path) -> Any:
     except ImportError as error:
         raise ValueError(f"{path}: {error.name} is needed to read it: pip install {error.name}") from error
     except (OSError, ValueError, KeyError, EOFError) as error:
+        if "allow_pickle" in str(error):
+            raise ValueError(
+                f"{path} holds Python objects, which only unpickling reads; write it as numbers: "
+                f'np.save("{path.name}", array.astype(float))'
+            ) from error
         raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 

@@ -58,7 +58,11 @@ BAD = {
     "no file": (lambda f: "none.npy", {}, "there is no file"),
     "no format": (lambda f: "data.xlsx", {}, "use .npy, .npz, .csv"),
     "pickled": (lambda f: (f / "m.pkl").write_bytes(pickle.dumps(X)) and "m.pkl", {}, "np.save"),
-    "objects": (lambda f: np.save(f / "o.npy", np.array([{}] * 40), allow_pickle=True) or "o.npy", {}, "allow_pickle"),
+    "objects": (
+        lambda f: np.save(f / "o.npy", np.array([{}] * 40), allow_pickle=True) or "o.npy",
+        {},
+        "write it as numbers",
+    ),
     "torn": (lambda f: (f / "t.npy").write_bytes((f / "X.npy").read_bytes()[:200]) and "t.npy", {}, "t.npy"),
     "no key": (lambda f: "all.npz", {}, "name one of X, y, t"),
     "wrong key": (lambda f: "all.npz:Z", {}, "has no 'Z'"),
