@@ -118,6 +118,7 @@ def error_of_the_autoencoder():
     return error_on_a_noisy_sine(Autoencoder)
 
 
+@pytest.mark.slow  # long training, without which there is nothing to follow
 @pytest.mark.parametrize("component", [NRAEL, NRAEQ])
 def test_neighbours_keep_the_decoder_from_following_noise(component, error_of_the_autoencoder):
     """The clean curve is met better than by the autoencoder that is overfitted to the noise."""
