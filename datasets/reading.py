@@ -54,8 +54,8 @@ def read(place: str, folder: Path) -> Any:
     except (OSError, ValueError, KeyError, EOFError) as error:
         if "allow_pickle" in str(error):
             raise ValueError(
-                f"{path} holds Python objects, which only unpickling reads; write it as numbers: "
-                f'np.save("{path.name}", array.astype(float))'
+                f"{path} is damaged, or holds Python objects, which only unpickling reads; write it as numbers: "
+                f'np.save("{path.stem}.npy", array.astype(float))'
             ) from error
         raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 

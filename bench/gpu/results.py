@@ -13,7 +13,7 @@ from bench.gpu.session import Outcome, shown
 from bench.record.provenance import hardware, source_state, versions
 
 
-def facts(device: str, command: str) -> dict[str, Any]:
+def facts(device: str) -> dict[str, Any]:
     """When, where and by what a session was made."""
     import torch
 
@@ -21,7 +21,8 @@ def facts(device: str, command: str) -> dict[str, Any]:
     sha, dirty = source_state(Path(__file__).parent)
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command,
+        # Without the folder, which is of one machine: the table is made to be published.
+        "command": f"python -m bench.gpu --device {device}",
         "device": machine["gpu"] if device == "cuda" else f"CPU: {machine['processor']}, {machine['cores']} cores",
         "machine": machine,
         "torch": f"{torch.__version__}, CUDA {torch.version.cuda or 'none'}",

@@ -63,6 +63,12 @@ BAD = {
         {},
         "write it as numbers",
     ),
+    "objects by name": (
+        lambda f: np.savez(f / "o.npz", X=np.array([{}] * 40)) or "o.npz",
+        {},
+        'np.save("o.npy", array.astype(float))',
+    ),
+    "not what it is called": (lambda f: (f / "g.npz").write_bytes(b"words") and "g.npz", {}, "g.npz is damaged"),
     "torn": (lambda f: (f / "t.npy").write_bytes((f / "X.npy").read_bytes()[:200]) and "t.npy", {}, "t.npy"),
     "no key": (lambda f: "all.npz", {}, "name one of X, y, t"),
     "wrong key": (lambda f: "all.npz:Z", {}, "has no 'Z'"),
