@@ -20,6 +20,7 @@ from bench.record.results import current, reported
 from bench.report import FRAME, PAGE, REPORT, leaderboards_of, write_foreign_report, write_results
 from bench.running.coordinator import Coordinator, Options
 from bench.suite.data import load_dataset
+from bench.suite.metrics import KnownMetrics
 from bench.terminal import show
 from bench.track.progress import Display
 from bench.track.runs import Finished
@@ -128,13 +129,14 @@ def _finished(ledger: Ledger, boards: Sequence[Board], files: Sequence[Path]) ->
 
     headline = headline_metrics(boards)
     shown = {board.dataset: list(columns(board, headline)) for board in boards}
-    return Finished(list(ledger.records.values()), list(reported(ledger)), shown, files)
+    return Finished(list(ledger.records.values()), list(reported(ledger)), ledger.metrics, shown, files)
 
 
 def _tracker(suite: Suite, out: Path, ledger: Ledger) -> Tracker:
     if suite.mlflow == "off":
         return Tracker()
-    return MlflowTracker(suite.mlflow, suite.name, out, list(ledger.records.values()))
+    known = KnownMetrics((*suite.metrics, *suite.judged))
+    return MlflowTracker(suite.mlflow, suite.name, out, known, list(ledger.records.values()))
 
 
 def _check_device(device: str) -> None:

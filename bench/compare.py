@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,8 +78,14 @@ def _results(place: Path) -> tuple[Results, Sequence[str]]:
         return models.load_points(models.model_folder(place, cell_id))
 
     frame = as_reported(frame_of_ledger(ledger), reported_configurations(ledger.selections.values()))
-    results = Results(frame, points_of, run.get("data", {}), run.get("metric_versions", {}))
+    results = Results(frame, points_of, run.get("data", {}), _versions(run))
     return results, run.get("metrics", ())
+
+
+def _versions(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What each metric was scored by; earlier ledgers have the versions alone."""
+    scored_by = {entry["name"]: entry["version"] for entry in run.get("scored_by", ())}
+    return scored_by or run.get("metric_versions", {})
 
 
 def printed(found: Sequence[Comparison]) -> list[str]:

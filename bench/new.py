@@ -12,10 +12,10 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def write_new(kind: str, name: str, folder: Path) -> Path:
-    """Write a method, a data set or a suite to begin with.
+    """Write a method, a data set, a metric or a suite to begin with.
 
     Args:
-        kind: 'method', 'dataset' or 'suite'.
+        kind: 'method', 'dataset', 'metric' or 'suite'.
 
     Raises:
         BadInputError: the name cannot be one, or the file is there already.

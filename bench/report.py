@@ -15,7 +15,8 @@ from bench.record.collapse import too_little, with_collapsed
 from bench.record.ledger import Ledger
 from bench.record.records import Record
 from bench.record.results import current, failed_groups, reported, rows
-from bench.suite import listing, registry, tables
+from bench.suite import listing, tables
+from bench.suite.metrics import KnownMetrics, from_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,8 +56,8 @@ def frame_of_ledger(ledger: Ledger) -> pd.DataFrame:
     from reports.frames import results_frame
 
     run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
-    metrics = run.get("metrics", ())
-    records = with_collapsed(list(current(ledger)), _least_explained(ledger))
+    metrics = ledger.metrics.named(run.get("metrics", ()))
+    records = with_collapsed(list(current(ledger)), _least_explained(ledger), ledger.metrics)
     return results_frame(rows([*records, *failed_groups(records, metrics)], metrics))
 
 
@@ -109,7 +110,9 @@ def leaderboards(
     from reports.frames import as_reported
     from reports.leaderboard import boards
 
-    decoder_metrics = {name for name in frame["metric"].unique() if _is_of_decoder(str(name))}
+    known = KnownMetrics(from_json(run.get("scored_by", ())))
+    families = {name: known.family(str(name)) for name in frame["metric"].unique()}
+    decoder_metrics = {name for name, family in families.items() if family and family.needs_decoding}
     return boards(
         as_reported(frame, reported_configurations(selections)), decoder_metrics,
         run.get("methods", ()), run.get("datasets", ()), run.get("metrics", ()),
@@ -201,21 +204,7 @@ def _source(about: str) -> str:
     return next((paragraph for paragraph in paragraphs if paragraph.startswith("Source:")), "")
 
 
-def _is_of_decoder(name: str) -> bool:
-    try:
-        needs = registry.metric(name).needs
-    except BadInputError:
-        # A variant such as mcn_median belongs with its headline; a foreign metric is taken as it is.
-        head = name.rpartition("_")[0]
-        return bool(head) and _is_of_decoder(head)
-    return bool({"decoder", "reconstruction"} & set(needs))
-
-
 def _better(name: str) -> str | None:
     """Which way a registered metric, or a variant of one, is better."""
-    families = [known for known in registry.names("metric") if name == known or name.startswith(f"{known}_")]
-    if not families:
-        return None
-    family = max(families, key=len)
-    metric = registry.metric(family)
-    return str(getattr(metric, "variants", {}).get(name.removeprefix(family), metric.better))
+    family = KnownMetrics().family(name)
+    return None if family is None else family.better_of(name)

@@ -27,6 +27,7 @@ class Kind(StrEnum):
 
     method = "method"
     dataset = "dataset"
+    metric = "metric"
     suite = "suite"
 
 
@@ -74,13 +75,14 @@ def new(
     kind: Annotated[Kind, typer.Argument(help="What to write.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name; the file is NAME.py or NAME.toml.")],
 ) -> None:
-    """Write a small commented method, data set or suite here, which runs as it is."""
+    """Write a small commented method, data set, metric or suite here, which runs as it is."""
     from bench.new import write_new
 
     path = write_new(kind.value, name, Path())
     then = {
         Kind.method: f"bench check {path}:{name.title().replace('_', '')}",
         Kind.dataset: f'in a bench.toml: [datasets.{name}] target = "./{path}:{name.title().replace("_", "")}"',
+        Kind.metric: f'in a bench.toml: [metrics] use = ["./{path}:{name}"]',
         Kind.suite: f"bench run {path}",
     }
     sys.stdout.write(f"{path}\n{then[kind]}\n")

@@ -57,6 +57,7 @@ def _provenance(ceiling: float, device: str, threads: int) -> dict[str, str]:
 
 def _track(out: Path, frame: pd.DataFrame, facts: Mapping[str, str], files: Sequence[Path]) -> None:
     """One MLflow run of the session: seconds and ratio of each case that was timed."""
+    from bench.suite.metrics import KnownMetrics
     from bench.track.runs import Point, RunSpec, safe_key
     from bench.track.store import Store
 
@@ -67,7 +68,7 @@ def _track(out: Path, frame: pd.DataFrame, facts: Mapping[str, str], files: Sequ
         points.append(Point(f"seconds/{name}", float(row["seconds"]), int(row["batch"])))
         if not pd.isna(row["ratio_to_published"]):
             points.append(Point(f"ratio/{name}", float(row["ratio_to_published"]), int(row["batch"])))
-    store = Store("sqlite", "kernels", out)
+    store = Store("sqlite", "kernels", out, KnownMetrics())
     spec = RunSpec("kernels", None, "kernels", 0, 0, False, {"kind": "kernels"}, facts, points)
     store.put_run(spec)
     store.put_files(files, spec.key)

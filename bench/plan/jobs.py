@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from bench.record.cells import Cell, Group, Unit, digest, unit_from_json
+from bench.suite import metrics
+from bench.suite.metrics import MetricChoice
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Job:
     """Cells that share data set, method and network shape, computed in one process as one stack.
 
     Attributes:
-        metrics: names of the metrics to score, the same for all cells.
+        metrics: what to score, the same for all cells.
         split: the split to score on.
         prune: whether intermediate scores are reported and may stop a cell.
         reuse: whether saved models may be scored in place of fitting anew.
@@ -40,7 +42,7 @@ class Job:
     """
 
     cells: tuple[Cell, ...]
-    metrics: tuple[str, ...]
+    metrics: tuple[MetricChoice, ...]
     split: str
     setting: Setting
     prune: bool = False
@@ -76,5 +78,5 @@ def job_from_json(text: str | bytes) -> Job:
     fields["cells"] = tuple(unit_from_json(cell) for cell in fields["cells"])
     fields["group"] = None if fields["group"] is None else unit_from_json(fields["group"])
     fields["setting"] = Setting(**fields["setting"])
-    fields["metrics"] = tuple(fields["metrics"])
+    fields["metrics"] = metrics.from_json(fields["metrics"])
     return Job(**fields)

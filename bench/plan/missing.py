@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench.plan.protocol import Request
 from bench.record.cells import Unit
 from bench.record.records import Record
+from bench.suite.metrics import MetricChoice
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Missing:
     """Cells of one request that lack the same metrics. `reuse`: their fitted models may be scored again."""
 
     cells: tuple[Unit, ...]
-    metrics: tuple[str, ...]
+    metrics: tuple[MetricChoice, ...]
     reuse: bool
 
 
@@ -27,7 +28,7 @@ def missing(
     A failed cell, or a metric that failed on a good cell, is missing only where its status is in `retry` and
     its id is not among those `retried` already.
     """
-    groups: dict[tuple[tuple[str, ...], bool], list[Unit]] = {}
+    groups: dict[tuple[tuple[MetricChoice, ...], bool], list[Unit]] = {}
     for cell in request.cells:
         record = records.get(cell.id)
         lacking, reuse = _lacking(request, record, () if cell.id in retried else retry)
@@ -36,17 +37,19 @@ def missing(
     return [Missing(tuple(cells), metrics, reuse) for (metrics, reuse), cells in groups.items()]
 
 
-def _lacking(request: Request, record: Record | None, retry: Collection[str]) -> tuple[tuple[str, ...], bool]:
-    """Which metrics a cell lacks, and whether its fitted model may be scored for them."""
+def _lacking(request: Request, record: Record | None, retry: Collection[str]) -> tuple[tuple[MetricChoice, ...], bool]:
+    """Which metrics a cell lacks in their present version, and whether its fitted model may be scored for them."""
     requested = request.metrics
     if record is None or record.status in retry:
         return requested, False
-    if record.status == "pruned" and (record.requested != requested or not request.prune):
+    scored = [choice for choice in requested if record.has(choice.name, choice.version)]
+    stopped_by_these = len(record.requested) == len(scored) == len(requested)
+    if record.status == "pruned" and not (stopped_by_these and request.prune):
         # It was stopped for the sake of another objective, or by a pruner that is off now.
         return requested, False
     if record.status != "ok":
         return (), False
-    scored = set(record.requested)
     if "failed" in retry:
-        scored -= {score.requested for score in record.scores if score.status == "failed"}
-    return tuple(name for name in requested if name not in scored), True
+        failed = {score.requested for score in record.scores if score.status == "failed"}
+        scored = [choice for choice in scored if choice.name not in failed]
+    return tuple(choice for choice in requested if choice not in scored), True

@@ -52,7 +52,7 @@ def impossible(pair: Pair, suite: Suite, data: Any) -> dict[str, str]:
     """Metrics that the pair can never have, and why; all of them where the method cannot be fitted to the data."""
     refused = refusal(pair.method.target, pair.method.params, data.shape, suite.root)
     if refused is not None:
-        return dict.fromkeys(suite.metrics, refused)
+        return dict.fromkeys([choice.name for choice in suite.metrics], refused)
     component = registry.load("method", pair.method.target, suite.root)
     has_decode = hasattr(component, "decode")
     has_decoders = hasattr(component, "decoders_") or hasattr(component, "geometry_decoders_")
@@ -60,10 +60,10 @@ def impossible(pair: Pair, suite: Suite, data: Any) -> dict[str, str]:
     absent = {"reconstruction": not has_decode, "decoder": not has_decode and not has_decoders}
     absent |= {need: not hasattr(component, name) for need, name in OPTIONAL_ABILITIES.items()}
     found: dict[str, str] = {}
-    for name in suite.metrics:
-        metric = registry.metric(name)
+    for choice in suite.metrics:
+        metric = choice.load(suite.root)
         reasons = [NEEDS[need] if absent.get(need) else missing_from_data(data, need) for need in sorted(metric.needs)]
         reason = next(filter(None, [*reasons, too_few_rows(data, least_rows_of(metric))]), None)
         if reason is not None:
-            found[name] = reason
+            found[choice.name] = reason
     return found

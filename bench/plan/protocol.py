@@ -16,11 +16,11 @@ import numpy as np
 from bench.plan.tuner import Chosen, Tuner, Verdict
 from bench.record.cells import Cell, Group, Phase, Unit
 from bench.record.records import FAILURES, Record
-from bench.suite import registry
 from bench.suite.choices import MethodChoice, starting_point
 from bench.suite.config import Suite
 from bench.suite.data import DatasetSpec
 from bench.suite.goals import Goals
+from bench.suite.metrics import MetricChoice, of_scope
 from bench.suite.tables import Tune
 
 FOLDER = "studies"
@@ -49,7 +49,7 @@ class Request:
     """
 
     cells: tuple[Unit, ...]
-    metrics: tuple[str, ...]
+    metrics: tuple[MetricChoice, ...]
     split: str
     tuner: Tuner | None = None
     prune: bool = False
@@ -86,12 +86,7 @@ def n_cells(pair: Pair, suite: Suite) -> int:
     Of two objectives the least: how many configurations make the front is not known before.
     """
     tuned = suite.tune.trials * len(suite.tune_seeds) if suite.tune and pair.method.search else 0
-    return tuned + len(suite.report_seeds) + bool(metrics_of_scope(suite.metrics, "seeds", suite.root))
-
-
-def metrics_of_scope(names: Sequence[str], scope: str, root: Path) -> tuple[str, ...]:
-    """Those of the metrics that are of one model ('cell') or of all models of a configuration ('seeds')."""
-    return tuple(name for name in names if registry.load("metric", name, root).scope == scope)
+    return tuned + len(suite.report_seeds) + bool(of_scope(suite.metrics, "seeds"))
 
 
 def protocol(pair: Pair, suite: Suite, out: Path) -> Protocol:
@@ -102,10 +97,10 @@ def protocol(pair: Pair, suite: Suite, out: Path) -> Protocol:
     reported = [_cells(pair, suite, chosen) for chosen in found.best]
     cells = [cell for configuration in reported for cell in configuration]
     headline = _compromise(found.best, suite.goals) if suite.goals else 0
-    of_models = metrics_of_scope(suite.metrics, "cell", suite.root)
+    of_models = of_scope(suite.metrics, "cell")
     records = yield Request(tuple(cells), of_models, "test", pictured=reported[headline][0].id)
     fitted = [cell for cell in reported[headline] if records[cell.id].status == "ok"]
-    over_seeds = metrics_of_scope(suite.metrics, "seeds", suite.root)
+    over_seeds = of_scope(suite.metrics, "seeds")
     group = Group.of(fitted) if fitted and over_seeds else None
     if group is not None:
         yield Request((group,), over_seeds, "test")
@@ -150,7 +145,7 @@ def _tune(
         unique = {cell.id: cell for cells in trials for cell in cells}
         # The first trial of a repeated configuration reports for all of them.
         reporting = {cells[0].id: at for at, cells in reversed(list(enumerate(trials)))}
-        records = yield Request(tuple(unique.values()), goals.metrics, "validation", tuner, prune, reporting)
+        records = yield Request(tuple(unique.values()), suite.judged, "validation", tuner, prune, reporting)
         verdicts = [_verdict(goals.metrics, [records[cell.id] for cell in cells]) for cells in trials]
         tuner.tell(verdicts)
         seen |= dict.fromkeys(unique)

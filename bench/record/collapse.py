@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from bench.errors import BadInputError
 from bench.record.cells import Group
 from bench.record.records import Record, Score
-from bench.suite import registry
+from bench.suite.metrics import KnownMetrics
 
 _OWN = "_explained_variance"
 
 
-def with_collapsed(records: Sequence[Record], least: float) -> list[Record]:
+def with_collapsed(records: Sequence[Record], least: float, metrics: KnownMetrics) -> list[Record]:
     """The records, where geometry scores of models that explain too little variance have the status 'collapsed'.
 
     Their values stay. A metric of a decoder of its own says what that explains, as NAME_explained_variance, and is
@@ -21,42 +20,41 @@ def with_collapsed(records: Sequence[Record], least: float) -> list[Record]:
 
     Args:
         least: explained variance below which a model is collapsed, [0, 1].
+        metrics: which of the scores are of a method's differentiable decoder.
     """
     reasons = {record.cell.id: too_little(record.explained_variance, least) for record in records}
-    return [
-        _judged_group(record, record.cell, reasons) if isinstance(record.cell, Group) else _judged(record, least)
-        for record in records
-    ]
+    found = []
+    for record in records:
+        of_decoder = {choice.name for choice in metrics.named(record.requested) if choice.of_decoder}
+        if isinstance(record.cell, Group):
+            found.append(_judged_group(record, record.cell, of_decoder, reasons))
+        else:
+            found.append(_judged(record, of_decoder, least))
+    return found
 
 
-def _is_of_geometry(name: str) -> bool:
-    """Whether a metric is of a method's differentiable decoder; one that is no longer known is not."""
-    try:
-        return "decoder" in registry.metric(name).needs
-    except BadInputError:
-        return False
-
-
-def _judged(record: Record, least: float) -> Record:
-    reasons = {name: _reason(record, name, least) for name in record.requested}
+def _judged(record: Record, of_decoder: Collection[str], least: float) -> Record:
+    reasons = {name: _reason(record, name, of_decoder, least) for name in record.requested}
     return replace(record, scores=tuple(_marked(record.scores, reasons)))
 
 
-def _judged_group(record: Record, group: Group, reasons: Mapping[str, str | None]) -> Record:
+def _judged_group(
+    record: Record, group: Group, of_decoder: Collection[str], reasons: Mapping[str, str | None]
+) -> Record:
     """By its models' records, and by its own, which has the least that any of them explains."""
     lost = [why for cell in group.cells if (why := reasons.get(cell.id)) is not None]
     said = f"{len(lost)} of {group.n_seeds} models: {lost[0]}" if lost else None
     if said is None and reasons[group.id] is not None:
         said = f"at least one model: {reasons[group.id]}"
-    wanted = {name: said if _is_of_geometry(name) else None for name in record.requested}
+    wanted = dict.fromkeys(of_decoder, said)
     return replace(record, scores=tuple(_marked(record.scores, wanted)))
 
 
-def _reason(record: Record, name: str, least: float) -> str | None:
+def _reason(record: Record, name: str, of_decoder: Collection[str], least: float) -> str | None:
     own = record.value(name + _OWN)
     if own is not None:
         return too_little(own, least)
-    return too_little(record.explained_variance, least) if _is_of_geometry(name) else None
+    return too_little(record.explained_variance, least) if name in of_decoder else None
 
 
 def too_little(explained: float | None, least: float) -> str | None:

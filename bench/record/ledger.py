@@ -19,6 +19,7 @@ from typing import Any
 
 from bench.errors import BadInputError
 from bench.record.records import Record
+from bench.suite.metrics import KnownMetrics, from_json
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,12 @@ class Ledger:
                 self._take(entry)
             except (KeyError, TypeError, ValueError, AttributeError):
                 log.warning("%s:%d is no entry of a ledger and is skipped; its cells run again", path, number)
+
+    @property
+    def metrics(self) -> KnownMetrics:
+        """The metrics that the last run wrote down, and those registered."""
+        written = self.runs[-1].get("scored_by", ()) if self.runs else ()
+        return KnownMetrics(from_json(written))
 
     def add(self, records: Iterable[Record]) -> list[Record]:
         """Append the records of one job, on the disk before this returns; what each cell's record is now."""
@@ -79,6 +86,7 @@ class Ledger:
             known = {name: value for name, value in entry.items() if name != "schema"}
             self.selections[known["dataset"], known["method"]] = known
         elif entry["kind"] == "run":
+            from_json(entry.get("scored_by", ()))
             self.runs.append({name: value for name, value in entry.items() if name != "schema"})
         elif entry["kind"] == "end" and self.runs:
             self.runs[-1]["end"] = {name: value for name, value in entry.items() if name != "schema"}
@@ -99,6 +107,7 @@ class Ledger:
                 old,
                 scores=kept + added,
                 requested=tuple(dict.fromkeys((*old.requested, *new.requested))),
+                versions={**old.versions, **new.versions},
                 intermediate=new.intermediate or old.intermediate,
                 explained_variance=old.explained_variance if new.explained_variance is None else new.explained_variance,
             )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from bench.record.cells import Unit, unit_from_json
+from bench.suite.metrics import MetricChoice
 
 Status = Literal["ok", "failed", "timeout", "oom", "crashed", "diverged", "pruned"]
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "oom", "crashed", "diverged")
@@ -35,13 +36,15 @@ class Record:
     """What became of one cell, or of one group: its status, its scores, what it cost, and on what.
 
     `explained_variance` is that of the scored split (the least of a group's models), where the geometry of the decoder
-    was asked for: it says if that means anything.
+    was asked for: it says if that means anything. `versions` are those of the metrics requested
+    (older ledgers have none).
     """
 
     suite: str
     cell: Unit
     status: Status
     requested: tuple[str, ...]
+    versions: Mapping[str, int | str] = field(default_factory=dict)
     reason: str = ""
     traceback: str = ""
     scores: tuple[Score, ...] = ()
@@ -64,6 +67,10 @@ class Record:
         """The headline value of a metric, or None."""
         return next((score.value for score in self.scores if score.metric == metric), None)
 
+    def has(self, metric: str, version: int | str) -> bool:
+        """Whether this metric was asked for in this version."""
+        return metric in self.requested and self.versions.get(metric, version) == version
+
     def to_json(self) -> dict[str, Any]:
         return _encode(asdict(self))
 
@@ -78,9 +85,24 @@ class Record:
         return cls(**fields)
 
 
-def empty_scores(metrics: Sequence[tuple[str, Any]], split: str, reason: str) -> list[Score]:
+class Asked(TypedDict):
+    """What a record says of the metrics that were asked for."""
+
+    requested: tuple[str, ...]
+    versions: dict[str, int | str]
+
+
+def asked(metrics: Sequence[MetricChoice]) -> Asked:
+    """The metrics of a request, as its records name them."""
+    return {
+        "requested": tuple(choice.name for choice in metrics),
+        "versions": {choice.name: choice.version for choice in metrics},
+    }
+
+
+def empty_scores(metrics: Iterable[MetricChoice], split: str, reason: str) -> list[Score]:
     """The rows of a cell that failed: every requested metric, without a value."""
-    return [Score(name, name, split, None, metric.better, "failed", reason) for name, metric in metrics]
+    return [Score(metric.name, metric.name, split, None, metric.better, "failed", reason) for metric in metrics]
 
 
 def _encode(value: Any) -> Any:

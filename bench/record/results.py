@@ -10,9 +10,9 @@ from typing import Any
 from bench.record.cells import Cell, Group, Unit
 from bench.record.ledger import Ledger
 from bench.record.records import Record, empty_scores
-from bench.suite import registry
 from bench.suite.axes import axis_of
 from bench.suite.data import DatasetSpec
+from bench.suite.metrics import MetricChoice, of_scope
 
 
 def current(ledger: Ledger) -> Iterator[Record]:
@@ -47,7 +47,7 @@ def _is_selected(cell: Unit, choice: Mapping[str, Any]) -> bool:
     return cell.config_id in {choice["config_id"], *of_front} and cell.seed in choice["seeds"]
 
 
-def rows(records: Iterable[Record], metrics: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+def rows(records: Iterable[Record], metrics: Sequence[MetricChoice] = ()) -> Iterator[dict[str, Any]]:
     """One row of the results frame for each record and score; a failed model has one for each of the metrics."""
     for record in (_with_rows_for(record, metrics) for record in records):
         cell = record.cell
@@ -68,9 +68,9 @@ def rows(records: Iterable[Record], metrics: Sequence[str] = ()) -> Iterator[dic
             }  # fmt: skip
 
 
-def failed_groups(records: Sequence[Record], metrics: Sequence[str]) -> Iterator[Record]:
+def failed_groups(records: Sequence[Record], metrics: Sequence[MetricChoice]) -> Iterator[Record]:
     """A record for each reported configuration none of whose models was fitted: it has no metric over seeds either."""
-    wanted = [(name, registry.metric(name)) for name in metrics if registry.metric(name).scope == "seeds"]
+    wanted = of_scope(metrics, "seeds")
     configurations: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
         cell = record.cell
@@ -90,10 +90,10 @@ def _fitting(record: Record) -> dict[str, Any]:
     return {name: getattr(record, name) if known else None for name in ("fit_seconds", "decoder_seconds", "stack_size")}
 
 
-def _with_rows_for(record: Record, metrics: Sequence[str]) -> Record:
+def _with_rows_for(record: Record, metrics: Sequence[MetricChoice]) -> Record:
     """A failed reported cell with rows for metrics that were added after it failed, too."""
     if record.status == "ok" or record.cell.phase == "tune" or isinstance(record.cell, Group):
         return record
-    absent = [(name, registry.metric(name)) for name in metrics if name not in record.requested]
-    more = empty_scores([(name, metric) for name, metric in absent if metric.scope == "cell"], "test", record.reason)
+    absent = [choice for choice in of_scope(metrics, "cell") if choice.name not in record.requested]
+    more = empty_scores(absent, "test", record.reason)
     return replace(record, scores=(*record.scores, *more))

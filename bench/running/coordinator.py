@@ -21,9 +21,9 @@ from bench.running.executor import LocalExecutor
 from bench.running.failures import LOGS, failure_record, is_failed, refused_record, with_traceback_file
 from bench.running.process import Finished
 from bench.running.staff import Staff
-from bench.suite import registry
 from bench.suite.config import Suite
 from bench.suite.data import load_dataset
+from bench.suite.metrics import to_json
 from bench.track.progress import Display
 from bench.track.tracker import Tracker
 
@@ -118,8 +118,8 @@ class Coordinator:
         self.ledger.start_run({
             "command": command_line(), "suite": self.suite.name, "config": self.suite.text,
             "tuning": _tuning(self.suite),
-            "metrics": list(self.suite.metrics), "methods": [m.name for m in self.suite.methods],
-            "metric_versions": {name: _version(name, self.suite.root) for name in self.suite.metrics},
+            "metrics": [choice.name for choice in self.suite.metrics], "methods": [m.name for m in self.suite.methods],
+            "scored_by": to_json(dict.fromkeys((*self.suite.metrics, *self.suite.judged))),
             "min_explained_variance": self.suite.min_explained_variance,
             "report_seeds": list(self.suite.report_seeds), "tune_seeds": list(self.suite.tune_seeds),
             "data": {spec.name: spec.content for spec in self.specs.values()},
@@ -173,7 +173,7 @@ class Coordinator:
         self.display.skip(len(refused))
         self.owner |= dict.fromkeys((cell.id for cell, _ in refused), progress)
         if refused:
-            self._write([refused_record(cell, progress.request, why, self.suite.root) for cell, why in refused])
+            self._write([refused_record(cell, progress.request, why) for cell, why in refused])
         return bool(refused)
 
     def _refusal(self, cell: Unit) -> str | None:
@@ -237,8 +237,3 @@ def _tuning(suite: Suite) -> dict[str, object] | None:
         "limited": [limit.metric for limit in goals.limits], "trials": suite.tune.trials,
         "seeds": list(suite.tune_seeds),
     }  # fmt: skip
-
-
-def _version(metric: str, root: Path) -> int:
-    """A metric's version; a third party's may have none."""
-    return int(getattr(registry.load("metric", metric, root), "version", 1))

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from bench.plan.protocol import Request
 from bench.record.cells import Unit
-from bench.record.records import FAILURES, Record, empty_scores
+from bench.record.records import FAILURES, Record, asked, empty_scores
 from bench.running.process import Failure, Finished
-from bench.suite import registry
 
 LOGS = "logs"
 
@@ -25,12 +24,11 @@ def is_failed(record: Record) -> bool:
 def failure_record(finished: Finished, failure: Failure, out: Path) -> Record:
     """The record of the one cell or group of a job whose process gave none."""
     job = finished.job
-    metrics = [(name, registry.load("metric", name, Path(job.setting.root))) for name in job.metrics]
     log = failure.log.read_text(errors="replace") if failure.log.exists() else ""
     record = Record(
-        suite="", cell=job.units[0], status=failure.status, requested=job.metrics, reason=failure.reason,
+        suite="", cell=job.units[0], status=failure.status, **asked(job.metrics), reason=failure.reason,
         traceback=failure.traceback or log,
-        scores=tuple(empty_scores(metrics, job.split, failure.reason)), fit_seconds=finished.seconds,
+        scores=tuple(empty_scores(job.metrics, job.split, failure.reason)), fit_seconds=finished.seconds,
         warm_up_seconds=finished.warm_up_seconds,
         peak_memory_mb=finished.peak_memory / 1e6, device=job.setting.device,
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -38,12 +36,11 @@ def failure_record(finished: Finished, failure: Failure, out: Path) -> Record:
     return with_traceback_file(record, out)
 
 
-def refused_record(unit: Unit, request: Request, reason: str, root: Path) -> Record:
+def refused_record(unit: Unit, request: Request, reason: str) -> Record:
     """The record of a cell that cannot be computed, as is known without running it."""
-    metrics = [(name, registry.load("metric", name, root)) for name in request.metrics]
     return Record(
-        suite="", cell=unit, status="failed", requested=request.metrics, reason=reason,
-        scores=tuple(empty_scores(metrics, request.split, reason)),
+        suite="", cell=unit, status="failed", **asked(request.metrics), reason=reason,
+        scores=tuple(empty_scores(request.metrics, request.split, reason)),
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
 

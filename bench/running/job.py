@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.record.cells import Cell, Group, Unit
-from bench.record.records import Record, Score, empty_scores
+from bench.record.records import Record, Score, asked, empty_scores
 from bench.running import saving
 from bench.running.common_decoders import AttachedDecoders
 from bench.running.fitted import NonFiniteError, observe
@@ -139,12 +139,12 @@ def _encode(fit: Fit, data: Data, split: str) -> None:
 def _record(prepared: Prepared, unit: Unit, fit: Fit, scores: Sequence[Score], score_seconds: float) -> Record:
     job = prepared.job
     if fit.status != "ok":
-        scores = empty_scores(prepared.metrics, job.split, fit.reason)
+        scores = empty_scores(job.metrics, job.split, fit.reason)
     return Record(
         suite="",
         cell=unit,
         status=fit.status,
-        requested=job.metrics,
+        **asked(job.metrics),
         reason=fit.reason,
         traceback=fit.traceback,
         scores=tuple(scores),

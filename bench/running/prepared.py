@@ -27,7 +27,7 @@ def prepare(job: Job) -> Prepared:
     started = time.perf_counter()
     root = Path(job.setting.root)
     component = registry.load("method", job.cells[0].target, root)
-    metrics = tuple((name, registry.load("metric", name, root)) for name in job.metrics)
+    metrics = tuple((choice.name, choice.load(root)) for choice in job.metrics)
     warm_up = getattr(component, "warm_up", None)
     if warm_up is not None:
         warm_up()

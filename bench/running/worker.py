@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import faulthandler
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -24,6 +25,8 @@ OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "cannot allocat
 def main(jobs: Connection, results: Connection, lifeline: Connection, log: str, threads: int) -> None:
     """What a process forked from the nursery runs: jobs in, records out, all else that is said to the log."""
     os.setsid()
+    # Of a process from a fork server, locks have names that outlive it when it is killed; those of a fork have none.
+    multiprocessing.set_start_method("fork", force=True)
     _write_to(log)
     _die_with_the_coordinator(lifeline)
     faulthandler.enable()

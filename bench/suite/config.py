@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BadInputError, nearest, shown
-from bench.suite import registry
+from bench.errors import BadInputError, shown
 from bench.suite.axes import expanded
 from bench.suite.choices import (
     ALL,
@@ -21,8 +20,8 @@ from bench.suite.choices import (
     with_shared,
 )
 from bench.suite.goals import Goals, limits
-from bench.suite.tables import File, Metrics, Run, Track, Tune, checked, read_tables
-from metrics.view import NEEDS
+from bench.suite.metrics import MetricChoice, distinct, metric_choice
+from bench.suite.tables import File, Run, Track, Tune, checked, read_tables
 
 # What messages call a suite that comes from no file.
 GIVEN = "suite"
@@ -37,7 +36,8 @@ class Suite:
     """A validated suite.
 
     `timeout` in seconds per cell, `memory` in bytes per worker process, `stack` the most models trained at once.
-    `goals` are what `tune` judges trials by. Below `min_explained_variance` a reported model is collapsed.
+    `goals` are what `tune` judges trials by, and `judged` the metrics that they name. Below
+    `min_explained_variance` a reported model is collapsed.
     """
 
     name: str
@@ -51,7 +51,8 @@ class Suite:
     goals: Goals | None
     datasets: tuple[DatasetChoice, ...]
     methods: tuple[MethodChoice, ...]
-    metrics: tuple[str, ...]
+    metrics: tuple[MetricChoice, ...]
+    judged: tuple[MetricChoice, ...]
     mlflow: str
     min_explained_variance: float
     max_rows: int | None = None
@@ -106,6 +107,9 @@ def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:
     run = parsed.run
     _check_names(path, parsed)
     _check_seeds(path, run)
+    metrics = _metrics(path, parsed.metrics.use)
+    tune = None if smoke else parsed.tune
+    goals, judged = _goals(path, tune, metrics) if tune is not None else (None, ())
     return Suite(
         name=parsed.suite + ("-smoke" if smoke else ""),
         file=path.resolve(),
@@ -114,8 +118,8 @@ def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:
         timeout=_quantity(run.timeout, _SECONDS, f"{path}: run.timeout", "'90s', '10m' or '2h'"),
         memory=_memory(path, run.memory),
         stack=run.stack,
-        tune=None if smoke else parsed.tune,
-        goals=None if smoke or parsed.tune is None else _goals(path, parsed.tune, parsed.metrics.use),
+        tune=tune,
+        goals=goals,
         datasets=tuple(
             dataset_choice(path, *item)
             for name, table in parsed.datasets.items()
@@ -126,7 +130,8 @@ def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:
             for name, table in with_shared(path, parsed.methods).items()
             for item in expanded(name, table, f"{path}: methods.{name}")
         ),
-        metrics=tuple(_metrics(path, parsed.metrics)),
+        metrics=metrics,
+        judged=judged,
         mlflow=_mlflow(path, parsed.track),
         min_explained_variance=parsed.report.min_explained_variance,
         max_rows=300 if smoke else None,
@@ -176,46 +181,48 @@ def _memory(path: Path, text: str) -> int:
     return found
 
 
-def _goals(path: Path, tune: Tune, scored: Sequence[str]) -> Goals:
-    objectives = tuple(tune.objective)
-    better = [_metric_of_a_cell(name, f"{path}: tune.objective").better for name in objectives]
+def _metrics(path: Path, targets: Sequence[str]) -> tuple[MetricChoice, ...]:
+    chosen = [_metric(path, target, f"metrics.use[{position}]") for position, target in enumerate(targets)]
+    try:
+        return distinct(chosen)
+    except BadInputError as error:
+        raise BadInputError(f"{path}: metrics.use: {error}") from error
+
+
+def _goals(path: Path, tune: Tune, scored: Sequence[MetricChoice]) -> tuple[Goals, tuple[MetricChoice, ...]]:
+    """What trials are judged by, and the metrics of that; one in use may be called by its name or by its target."""
+    known = {choice.name: choice for choice in scored}
+
+    def judging(target: str, key: str) -> MetricChoice:
+        found = known.get(target) or _metric(path, target, key)
+        if found.scope != "cell":
+            raise BadInputError(f"{path}: {key}: {found.name!r} needs several seeds; use one of a cell")
+        return found
+
+    objectives = [judging(target, "tune.objective") for target in tune.objective]
+    limiting = {judging(target, "tune.subject_to"): text for target, text in tune.subject_to.items()}
     if len(set(objectives)) < len(objectives):
-        raise BadInputError(f"{path}: tune.objective: {objectives[0]!r} is given twice; a trade-off needs two metrics")
-    unscored = [name for name in objectives if name not in scored]
+        raise BadInputError(
+            f"{path}: tune.objective: {objectives[0].name!r} is given twice; a trade-off needs two metrics"
+        )
+    unscored = [choice.name for choice in objectives if choice.name not in known]
     if len(objectives) > 1 and unscored:
         raise BadInputError(
             f"{path}: tune.objective: {unscored[0]!r} is not in metrics.use; add it there, as fronts are of test scores"
         )
-    for name in tune.subject_to:
-        _metric_of_a_cell(name, f"{path}: tune.subject_to")
+    names, better = [choice.name for choice in objectives], [choice.better for choice in objectives]
     try:
-        return Goals(objectives, tuple(better), limits(tune.subject_to))
+        goals = Goals(tuple(names), tuple(better), limits({choice.name: text for choice, text in limiting.items()}))
+        return goals, distinct([*objectives, *limiting])
     except ValueError as error:
         raise BadInputError(f"{path}: tune.{error}") from error
 
 
-def _metric_of_a_cell(name: str, where: str) -> Any:
-    metric = _metric(name, where)
-    if metric.scope != "cell":
-        raise BadInputError(f"{where}: {name!r} needs several seeds; use one of a cell")
-    return metric
-
-
-def _metrics(path: Path, metrics: Metrics) -> list[str]:
-    for position, name in enumerate(metrics.use):
-        _metric(name, f"{path}: metrics.use[{position}]")
-    return list(dict.fromkeys(metrics.use))
-
-
-def _metric(name: str, where: str) -> Any:
+def _metric(path: Path, target: str, key: str) -> MetricChoice:
     try:
-        metric = registry.metric(name)
+        return metric_choice(target, path.resolve().parent)
     except BadInputError as error:
-        raise BadInputError(f"{where}: {error}") from error
-    unknown = sorted(set(metric.needs) - set(NEEDS))
-    if unknown:
-        raise BadInputError(f"{where}: {name!r} needs {unknown[0]!r}, which no view has; {nearest(unknown[0], NEEDS)}")
-    return metric
+        raise BadInputError(f"{path}: {key}: {error}") from error
 
 
 def _mlflow(path: Path, track: Track) -> str:

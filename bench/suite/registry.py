@@ -43,7 +43,7 @@ def load(kind: Kind, target: str, root: Path | None = None) -> Any:
     Raises:
         BadInputError: there is no such name or file, or importing it fails.
     """
-    if re.search(r"\.py:\w+$", target):
+    if is_file(target):
         return _load_file(target, root or Path.cwd())
     found = entry_points_of(kind)
     if target in found:
@@ -56,8 +56,19 @@ def load(kind: Kind, target: str, root: Path | None = None) -> Any:
             return with_k(load("metric", variant[1]), int(variant[2]))
         except ValueError as error:
             raise BadInputError(f"{target}: {error}") from error
-    own = "" if kind == "metric" else f"; `bench new {kind} NAME` begins one of your own"
-    raise BadInputError(f"unknown {kind} {target!r}; {nearest(target, found)}{own}")
+    raise BadInputError(
+        f"unknown {kind} {target!r}; {nearest(target, found)}; `bench new {kind} NAME` begins one of your own"
+    )
+
+
+def is_file(target: str) -> bool:
+    """Whether a target is a `file.py:Class`."""
+    return re.search(r"\.py:\w+$", target) is not None
+
+
+def hash_of_file(target: str, root: Path) -> str:
+    """What tells apart the texts that the file of a `file.py:Class` has had."""
+    return hashlib.sha256(_read(_path_of(target, root), target)).hexdigest()[:8]
 
 
 def kind_of(component: Any) -> Kind:
@@ -100,12 +111,8 @@ def _load_entry_point(kind: Kind, point: EntryPoint) -> Any:
 
 
 def _load_file(target: str, root: Path) -> Any:
-    file, _, attribute = target.rpartition(":")
-    if "\0" in file:
-        raise BadInputError(f"{target!r}: not a path")
-    path = (root / Path(file).expanduser()).resolve()
-    if not path.is_file():
-        raise BadInputError(f"{target}: there is no file {path}")
+    attribute = target.rpartition(":")[2]
+    path = _path_of(target, root)
     module = _module_of(path, target)
     if not hasattr(module, attribute):
         public = [public for public in vars(module) if not public.startswith("_")]
@@ -113,12 +120,26 @@ def _load_file(target: str, root: Path) -> Any:
     return getattr(module, attribute)
 
 
-def _module_of(path: Path, target: str) -> ModuleType:
-    """The module that a file is, imported once for each content it has had."""
+def _path_of(target: str, root: Path) -> Path:
+    file = target.rpartition(":")[0]
+    if "\0" in file:
+        raise BadInputError(f"{target!r}: not a path")
+    path = (root / Path(file).expanduser()).resolve()
+    if not path.is_file():
+        raise BadInputError(f"{target}: there is no file {path}")
+    return path
+
+
+def _read(path: Path, target: str) -> bytes:
     try:
-        source = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise BadInputError(f"{target}: {path} cannot be read: {error.strerror or error}") from error
+
+
+def _module_of(path: Path, target: str) -> ModuleType:
+    """The module that a file is, imported once for each content it has had."""
+    source = _read(path, target)
     name = "bench_file_" + hashlib.sha256(str(path).encode() + b"\0" + source).hexdigest()[:12]
     if name in sys.modules:
         return sys.modules[name]

@@ -16,12 +16,11 @@ from datetime import datetime
 from pathlib import Path
 from statistics import fmean, stdev
 
-from bench.errors import BadInputError
 from bench.record import models
 from bench.record.cells import Group, Unit, digest
 from bench.record.records import FAILURES, Record
-from bench.suite import registry
 from bench.suite.axes import axis_of
+from bench.suite.metrics import KnownMetrics
 
 _MAX_PARAM, _MAX_TAG, _MAX_DIGEST = 6_000, 7_900, 36
 
@@ -66,22 +65,27 @@ class Finished:
 
     Attributes:
         records: all of them. reported: those that count in the report, of one configuration for each study.
+        metrics: what is known of those that were scored.
         headline: the metrics that a person compares first, by data set. files: the reports and their figures.
     """
 
     records: Sequence[Record]
     reported: Sequence[Record]
+    metrics: KnownMetrics
     headline: Mapping[str, Sequence[str]]
     files: Sequence[Path]
 
     def studies(self) -> Iterator[RunSpec]:
         """The parent run of each study that has reported models, as it ended."""
         everything, counting = _by_study(self.records), _by_study(self.reported)
-        return (_finished_study(everything[key], found) for key, found in counting.items())
+        return (_finished_study(everything[key], found, self.metrics) for key, found in counting.items())
 
     def columns(self) -> dict[str, list[str]]:
         """The headline metrics that runs of single models have, by data set."""
-        named = {dataset: [metric_key(name, name) for name in names] for dataset, names in self.headline.items()}
+        named = {
+            dataset: [metric_key(name, name, self.metrics) for name in names]
+            for dataset, names in self.headline.items()
+        }  # fmt: skip
         return {dataset: [n for n in names if not n.startswith("stability/")] for dataset, names in named.items()}
 
     @property
@@ -108,7 +112,7 @@ def study_run(record: Record) -> RunSpec:
     return RunSpec(study_key(record), None, f"{method} on {dataset}", started, started, False, tags, {}, ())
 
 
-def _finished_study(records: Sequence[Record], reported: Sequence[Record]) -> RunSpec:
+def _finished_study(records: Sequence[Record], reported: Sequence[Record], metrics: KnownMetrics) -> RunSpec:
     """The parent run of a study as it ended: mean and deviation over seeds, parameters, duration, in a sentence.
 
     Args:
@@ -118,11 +122,11 @@ def _finished_study(records: Sequence[Record], reported: Sequence[Record]) -> Ru
     good = [record for record in reported if record.status == "ok"]
     of_models = [record for record in good if not isinstance(record.cell, Group)]
     values: dict[str, list[float]] = {}
-    for point in (point for record in of_models for point in (*_scores(record, 0), *_costs(record, 0))):
+    for point in (point for record in of_models for point in (*_scores(record, 0, metrics), *_costs(record, 0))):
         values.setdefault(point.name, []).append(point.value)
     points = [Point(name, fmean(found), len(found)) for name, found in values.items()]
     points += [Point(f"{name}_std", stdev(found), len(found)) for name, found in values.items() if len(found) > 1]
-    points += [point for record in good if isinstance(record.cell, Group) for point in _scores(record, 0)]
+    points += [point for record in good if isinstance(record.cell, Group) for point in _scores(record, 0, metrics)]
     first = reported[0].cell
     params = {name: _text(value) for name, value in first.params.items()}
     trials = len({record.cell.config_id for record in records if record.cell.phase == "tune"})
@@ -157,7 +161,7 @@ def by_run(records: Iterable[Record]) -> dict[str, dict[str, Record]]:
     return groups
 
 
-def record_run(records: Sequence[Record], out: Path) -> RunSpec:
+def record_run(records: Sequence[Record], out: Path, metrics: KnownMetrics) -> RunSpec:
     """The run of one final record, or of all records of one trial."""
     records = sorted(records, key=lambda record: record.cell.seed or 0)
     first = records[0]
@@ -185,7 +189,7 @@ def record_run(records: Sequence[Record], out: Path) -> RunSpec:
         failed=status in FAILURES,
         tags={name: value for name, value in tags.items() if value},
         params=params,
-        points=tuple(_points(records)),
+        points=tuple(_points(records, metrics)),
         model=models.model_folder(out, cell.id) if final else None,
         log=next((out / record.traceback for record in records if record.traceback), None),
         dataset=_dataset(cell),
@@ -197,10 +201,10 @@ def safe_key(name: str) -> str:
     return re.sub(r"[^\w\-./ ]", "_", name, flags=re.ASCII)
 
 
-def _points(records: Sequence[Record]) -> Iterator[Point]:
+def _points(records: Sequence[Record], metrics: KnownMetrics) -> Iterator[Point]:
     """All finite values: scores (step = place of the seed), costs, and the curves of a reported model."""
     for step, record in enumerate(records):
-        yield from _scores(record, step)
+        yield from _scores(record, step, metrics)
         if not isinstance(record.cell, Group):
             yield from _costs(record, step)
         if record.cell.phase == "final":
@@ -210,10 +214,10 @@ def _points(records: Sequence[Record]) -> Iterator[Point]:
                         yield Point(safe_key(f"curve/{name}"), value, epoch)
 
 
-def _scores(record: Record, step: int) -> Iterator[Point]:
+def _scores(record: Record, step: int, metrics: KnownMetrics) -> Iterator[Point]:
     for score in record.scores:
         if score.value is not None and math.isfinite(score.value):
-            yield Point(metric_key(score.requested, score.metric), score.value, step)
+            yield Point(metric_key(score.requested, score.metric, metrics), score.value, step)
 
 
 def _costs(record: Record, step: int) -> Iterator[Point]:
@@ -221,13 +225,12 @@ def _costs(record: Record, step: int) -> Iterator[Point]:
         yield Point(f"cost/{name}", getattr(record, name), step)
 
 
-def metric_key(requested: str, metric: str) -> str:
+def metric_key(requested: str, metric: str, metrics: KnownMetrics) -> str:
     """'geometry/mcn_median': a score's name with what it is about, the same in every run."""
-    try:
-        found = registry.metric(requested)
-    except BadInputError:
+    found = metrics.get(requested)
+    if found is None:
         return safe_key(f"quality/{metric}")
-    about = "stability" if found.scope == "seeds" else "geometry" if "decoder" in found.needs else "quality"
+    about = "stability" if found.scope == "seeds" else "geometry" if found.of_decoder else "quality"
     return safe_key(f"{about}/{metric}")
 
 

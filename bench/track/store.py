@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.record.records import Record
+from bench.suite.metrics import KnownMetrics
 from bench.track.attachments import attach
 from bench.track.moved import take_along
 from bench.track.places import ARTIFACTS, DATABASE
@@ -22,11 +23,11 @@ _PARENT = "mlflow.parentRunId"
 class Store:
     """An MLflow store that holds, or is made to hold, what the records say."""
 
-    def __init__(self, uri: str, suite: str, out: Path) -> None:
+    def __init__(self, uri: str, suite: str, out: Path, metrics: KnownMetrics) -> None:
         _calm_mlflow()
         from mlflow import MlflowClient
 
-        self.out = out.resolve()
+        self.out, self.metrics = out.resolve(), metrics
         local = uri == "sqlite"
         # On a server, runs of another folder with the same suite are not ours to replace.
         self._origin = "" if local else f"{platform.node()}:{self.out}"
@@ -46,7 +47,7 @@ class Store:
         study = study_run(records[0])
         if study.key not in self._runs:
             self._write(study)
-        self.put_run(record_run(records, self.out))
+        self.put_run(record_run(records, self.out, self.metrics))
 
     def put_run(self, spec: RunSpec) -> None:
         """Make the store hold this run."""
@@ -145,7 +146,7 @@ class Store:
 def synchronise(uri: str, suite: str, out: Path, finished: Finished) -> int:
     """Make a store hold what these records say; how many runs they make."""
     groups = by_run(finished.records)
-    store = Store(uri, suite, out)
+    store = Store(uri, suite, out, finished.metrics)
     for group in groups.values():
         store.put(list(group.values()))
     store.finish(finished)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.record.records import Record
+from bench.suite.metrics import KnownMetrics
 from bench.track.runs import Finished, by_run, run_key
 from bench.track.store import Store
 
@@ -35,9 +36,9 @@ class Tracker:
 class MlflowTracker(Tracker):
     """Passes records on to an MLflow store from a thread of its own, which opens the store first."""
 
-    def __init__(self, uri: str, suite: str, out: Path, known: Iterable[Record]) -> None:
+    def __init__(self, uri: str, suite: str, out: Path, metrics: KnownMetrics, known: Iterable[Record]) -> None:
         self._queue: queue.Queue[Any] = queue.Queue()
-        self._arguments = (uri, suite, out)
+        self._arguments = (uri, suite, out, metrics)
         self._known = by_run(known)
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._thread.start()
@@ -55,9 +56,8 @@ class MlflowTracker(Tracker):
             log.warning("MLflow is still not up to date after %g s; `bench sync` completes it", CLOSE_SECONDS)
 
     def _work(self) -> None:
-        uri, suite, out = self._arguments
         try:
-            store = Store(uri, suite, out)
+            store = Store(*self._arguments)
             for group in self._known.values():
                 store.put(list(group.values()))
             while (item := self._queue.get()) is not _STOP:
@@ -70,5 +70,5 @@ class MlflowTracker(Tracker):
         except Exception as error:
             log.warning(
                 "MLflow at %s is not available (%s: %s); results are safe in the ledger, `bench sync` passes them on",
-                uri, type(error).__name__, str(error).partition("\n")[0],
+                self._arguments[0], type(error).__name__, str(error).partition("\n")[0],
             )  # fmt: skip

@@ -79,14 +79,21 @@ def test_a_suite_of_tables_runs_with_files_relative_to_the_working_directory(ben
 
 
 def test_a_script_needs_no_guard_around_it(tmp_path):
-    """Workers do not run the program that started them a second time."""
+    """Workers do not run the program that started them a second time, and leave no lock of a library behind."""
+    (tmp_path / "locking.py").write_text(
+        "import multiprocessing\nfrom methods.pca import PCA\n\n\n"
+        "class Locking(PCA):\n    def fit(self, X):\n"
+        "        Locking.lock = multiprocessing.RLock()\n        return super().fit(X)\n"
+    )
     (tmp_path / "script.py").write_text(
         "import bench\nprint('begins')\n"
         "bench.run({'suite': 'a', 'run': {'report_seeds': [0]}, 'datasets': {'swiss_roll': {'n': 60}},"
-        " 'methods': {'pca': {}}, 'metrics': {'use': ['stress']}, 'track': {'mlflow': 'off'}}, 'out', jobs=1)\n"
+        " 'methods': {'pca': {'target': 'locking.py:Locking'}}, 'metrics': {'use': ['stress']},"
+        " 'track': {'mlflow': 'off'}}, 'out', jobs=1)\n"
     )
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("begins") == 1 and (tmp_path / "out" / "results.parquet").is_file()
+    assert done.stdout.count("begins") == 1 and "leaked" not in done.stderr
+    assert (tmp_path / "out" / "results.parquet").is_file()

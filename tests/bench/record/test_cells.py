@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from bench.plan.jobs import Job, Setting, job_from_json, job_to_json
 from bench.record.cells import Cell, digest
 from bench.record.records import Record, Score
 from bench.suite.data import DatasetSpec
+from bench.suite.metrics import metric_choice
 
 SPEC = DatasetSpec("roll", "swiss_roll", {"n": 100, "noise": 0.1}, "abc")
 CELL = Cell("final", SPEC, "irvae", "irvae", {"latent_dim": 2, "iso_reg": 1.0}, 3)
@@ -60,7 +62,7 @@ def test_records_survive_json_also_with_nan_and_infinity(first, second):
 
 
 def test_jobs_survive_json():
-    job = Job((CELL, CELL), ("mcn",), "test", Setting("/r", "/o", "cpu", 10.0, 10**9))
+    job = Job((CELL, CELL), (metric_choice("mcn", Path()),), "test", Setting("/r", "/o", "cpu", 10.0, 10**9))
     assert job_from_json(job_to_json(job)) == job
     assert [len(half.cells) for half in job.halves()] == [1, 1]
 

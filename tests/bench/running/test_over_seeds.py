@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from bench.plan.jobs import Job, Setting, job_from_json, job_to_json
 from bench.record.cells import Cell, Group
 from bench.record.records import Record
 from bench.suite.data import DatasetSpec
+from bench.suite.metrics import metric_choice
 from metrics.stability import coefficient_of_variation, icc
 from reports.pictures import read_pictures
 from tests.bench.comparison import frame_of
@@ -225,6 +227,14 @@ def test_groups_survive_json():
     group = Group.of([CELL])
     record = Record(suite="s", cell=group, status="ok", requested=("geodesic_cv",))
     assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
-    job = Job(group.cells, ("geodesic_cv",), "test", Setting(".", "out", "cpu", 60.0, 10**9), group=group)
+    job = Job(
+        group.cells,
+        (metric_choice("geodesic_cv", Path()),),
+        "test",
+        Setting(".", "out", "cpu", 60.0, 10**9),
+        group=group,
+    )
     assert job_from_json(job_to_json(job)) == job
-    assert job.id != Job(group.cells, ("mcn",), "test", Setting(".", "out", "cpu", 60.0, 10**9)).id
+    assert (
+        job.id != Job(group.cells, (metric_choice("mcn", Path()),), "test", Setting(".", "out", "cpu", 60.0, 10**9)).id
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from bench.running.job import run_job
 from bench.running.prepared import prepare
 from bench.running.stack_size import Budget, _bytes_of_one_more, largest_stack, peak_tensor_bytes
 from bench.suite.data import DatasetSpec, load_data
+from bench.suite.metrics import metric_choice
 from datasets.base import content_hash
 from methods.autoencoder import Autoencoder
 from methods.pca import PCA
@@ -72,7 +74,7 @@ def test_a_job_too_large_for_its_memory_trains_part_after_part(tmp_path, monkeyp
     params = {"hidden": [4], "epochs": 8}
     cells = tuple(Cell("tune", spec, "ae", "ae", params, seed) for seed in range(5))
     setting = Setting(str(tmp_path), str(tmp_path), "cpu", 60.0, 10**9)
-    job = Job(cells, ("knn_preservation",), "validation", setting, prune=True)
+    job = Job(cells, (metric_choice("knn_preservation", Path()),), "validation", setting, prune=True)
     asked = []
 
     def report(position, epoch, value):
