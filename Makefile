@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench test test-all check benchmarks kernels gpu install
+.PHONY: bench test test-all check benchmarks kernels gpu docs install
 
 bench: install
 	$(BIN)/bench run bench.toml
@@ -34,6 +34,11 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Warnings are errors; the pages are in docs/_build.
+docs: install
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
 install: .venv/installed
 

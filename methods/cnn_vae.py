@@ -40,8 +40,8 @@ class CNNVAE(FixedVarianceVAE):
         channels: channels at each level; each level halves height and width.
         sample_shape: (channels, height, width) of a sample; the runner fills it from the data set. Without one, a
             sample is a signal, an image of height 1.
-        latent_dim, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
-            random_state, device: see `ae`.
+        latent_dim, activation, output, scaling, epochs: see `ae`.
+        batch_size, learning_rate, patience, clip_norm, random_state, device: see `ae`.
 
     Source: Kingma and Welling 2014; residual blocks of He et al. 2016. There is no one paper; preset 'published' is the
     usual setting for pixels in [0, 1], a sigmoid output and no scaling. With ReLU in place of SiLU one seed in three

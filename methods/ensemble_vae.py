@@ -45,8 +45,8 @@ class EnsembleVAE(FixedVarianceVAE):
     Args:
         n_members: decoders.
         beta: weight of the KL term.
-        latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
-            random_state, device: see `ae`.
+        latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
+        batch_size, learning_rate, patience, clip_norm, random_state, device: see `ae`.
 
     Source: Syrota, Moreno-Munoz and Hauberg, Decoder ensembling for learned latent geometries, 2024.
     """

@@ -35,8 +35,8 @@ class IRVAE(VAE):
         iso_reg: weight of F.
         mixup: reach of the mixing coefficient beyond [0, 1].
         beta, initial_sigma: see `vae`.
-        latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
-            random_state, device: see `ae`.
+        latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
+        batch_size, learning_rate, patience, clip_norm, random_state, device: see `ae`.
 
     Source: Lee, Yoon, Son and Park, Regularized Autoencoders for Isometric Representation Learning, ICLR
     2022. Preset 'published' has iso_reg = 1000, as the repository's command line, not 100, as its file.

@@ -54,8 +54,8 @@ class MetricVAE(FixedVarianceVAE):
             the networks for images.
         hidden: layer widths of the networks for other data.
         sample_shape: (channels, height, width) of a sample; the runner fills it from the data set.
-        latent_dim, activation, scaling, epochs, batch_size, learning_rate, patience, clip_norm, random_state, device:
-            see `ae`.
+        latent_dim, activation, scaling, epochs: see `ae`.
+        batch_size, learning_rate, patience, clip_norm, random_state, device: see `ae`.
 
     Source: Klys, MetricVAE, 2018 (code without a paper). Preset 'published' is its VAE; its classifier is not here:
     that has eight layers, a squared loss and a falling learning rate for 20 epochs, ours is as deep as the encoder

@@ -56,8 +56,8 @@ class NRAEL(Autoencoder):
         n_drawn: neighbours drawn for each point and step.
         include_center: whether the centre's own error is part of the loss.
         replace: whether a neighbour may be drawn twice in a step.
-        latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, late_decay, patience,
-            clip_norm, random_state, device: see `ae`.
+        latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
+        batch_size, learning_rate, late_decay, patience, clip_norm, random_state, device: see `ae`.
 
     Source: Lee, Kwon and Park, Neighborhood Reconstructing Autoencoders, NeurIPS 2021. Preset 'published' is the
     released setting for the noisy sine curve; those for the spiral, the rotated and the shifted digit are
@@ -154,8 +154,8 @@ class NRAEQ(NRAEL):
 
     Args:
         n_neighbors, neighbor_weight, n_drawn, include_center, replace: see `nrae-l`.
-        latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, late_decay, patience,
-            clip_norm, random_state, device: see `ae`.
+        latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
+        batch_size, learning_rate, late_decay, patience, clip_norm, random_state, device: see `ae`.
 
     Source: Lee, Kwon and Park, Neighborhood Reconstructing Autoencoders, NeurIPS 2021. Presets as `nrae-l`.
     """

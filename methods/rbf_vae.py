@@ -48,8 +48,8 @@ class RBFVAE(FixedVarianceVAE):
         precision_floor: zeta, the precision far from all data, in network units.
         rbf_epochs: a cap on the second stage; None is that of the first.
         beta: weight of the KL term in the first stage.
-        latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
-            random_state, device: see `ae`.
+        latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
+        batch_size, learning_rate, patience, clip_norm, random_state, device: see `ae`.
 
     Source: Arvanitidis, Hansen and Hauberg, Latent space oddity, ICLR 2018; preset 'published' is the network of
     the ensembles' paper.

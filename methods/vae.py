@@ -34,8 +34,8 @@ class VAE(NetworkMethod):
         initial_sigma: sigma when training begins, in network units, in which features have a variance of about 1. At
             1 all of the data is noise to begin with: the KL term then empties the codes before the decoder has learnt
             anything from them, often for good.
-        latent_dim, hidden, activation, output, scaling, epochs, batch_size, learning_rate, patience, clip_norm,
-            random_state, device: see `ae`.
+        latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
+        batch_size, learning_rate, patience, clip_norm, random_state, device: see `ae`.
 
     Source: Kingma and Welling 2014; preset 'published' is the VAE of Lee et al., ICLR 2022.
     """
