@@ -75,7 +75,7 @@ class Results:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """Every score, one row for each model and metric: the columns of results.parquet."""
+        """Every score, one row for each model and metric, with the columns of results.parquet."""
         from bench.report import frame_of_ledger
 
         return frame_of_ledger(self.ledger)
@@ -91,7 +91,8 @@ class Results:
         """Means over seeds, methods in rows: a frame, or the text of a LaTeX table with best and ties marked.
 
         Args:
-            metrics: the headline metrics where none are named. methods: all where none are named.
+            metrics: the headline metrics where none are named.
+            methods: all where none are named.
 
         Raises:
             BadInputError: there is no such metric or method.

@@ -51,6 +51,15 @@ def axes_of(boards: Sequence[Board]) -> list[Axis]:
     ]
 
 
+def axis_columns(methods: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The values of each parameter that is an axis of methods, as text by method: columns of a table."""
+    found: dict[str, dict[str, str]] = {}
+    for method in methods:
+        for parameter, text, _ in _items(method):
+            found.setdefault(parameter, {})[method] = text
+    return found
+
+
 def axis_figure(axis: Axis, boards: Sequence[Board], headline: Sequence[str]) -> Figure | None:
     """One panel for each headline metric; None where none has a value."""
     better = {name: board.better[name] for board in boards for name in board.metrics if has_values(board, name)}
@@ -86,18 +95,23 @@ def axis_figure(axis: Axis, boards: Sequence[Board], headline: Sequence[str]) ->
 
 def _parts(name: str) -> Iterator[tuple[str, float, str]]:
     """Each parameter of a name that is a number, with its value, and the name without it."""
+    for parameter, text, rest in _items(name):
+        try:
+            yield parameter, float(text), rest
+        except ValueError:
+            continue
+
+
+def _items(name: str) -> Iterator[tuple[str, str, str]]:
+    """Each parameter of a name, with its value as text, and the name without it."""
     match = re.fullmatch(r"(.*)\[(.*)\]", name)
     if match is None:
         return
     items = match[2].split(",")
     for at, item in enumerate(items):
         parameter, _, text = item.partition("=")
-        try:
-            value = float(text)
-        except ValueError:
-            continue
         others = ",".join(items[:at] + items[at + 1 :])
-        yield parameter, value, f"{match[1]}[{others}]" if others else match[1]
+        yield parameter, text, f"{match[1]}[{others}]" if others else match[1]
 
 
 def _points(line: Line, name: str) -> list[tuple[float, Entry]]:

@@ -16,9 +16,9 @@ from PIL import Image
 
 from reports.across_tables import LEGEND as ACROSS_LEGEND
 from reports.across_tables import across_tables, conclusions
+from reports.axes import axis_columns
 from reports.content import Content
 from reports.entries import LEGEND, MARKS, in_full, in_short
-from reports.frames import in_order
 from reports.headline import columns, ranked_apart
 from reports.kernels import LEGEND as KERNEL_LEGEND
 from reports.kernels import kernel_tables
@@ -44,17 +44,19 @@ def page(content: Content, out: Path) -> str:
     Args:
         out: the folder that pictures' paths are relative to.
     """
-    methods = in_order(row.method for board in content.boards for row in board.rows)
+    methods = list(dict.fromkeys(row.method for board in content.boards for row in board.rows))
     return _environment().get_template("report.html").render(
         embedded=partial(_embedded, out),
         content=content,
         marks=MARKS,
+        methods=methods,
+        axes=axis_columns(methods),
         apart=ranked_apart(content.boards),
         legends={
             "boards": LEGEND, "across": ACROSS_LEGEND, "fronts": FRONT_LEGEND, "stability": STABILITY_LEGEND,
             "kernels": KERNEL_LEGEND,
         },
-        across=across_tables(content.ranks, methods) if content.ranks else [],
+        across=across_tables(content.ranks, sorted(methods)) if content.ranks else [],
         conclusions=conclusions(content.ranks) if content.ranks else [],
         stability=stability_tables(content.frame),
         kernels=kernel_tables(content.kernels[0]) if content.kernels else {},

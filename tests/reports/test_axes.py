@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.axes import axes_of, axis_figure
+from reports.axes import axes_of, axis_columns, axis_figure
 from reports.frames import results_frame
 from reports.leaderboard import boards
 from tests.reports.test_reports import row
@@ -41,3 +41,11 @@ def test_lines_are_of_a_method_and_of_a_data_set():
 def test_names_without_numbers_or_with_one_value_have_no_axis():
     axes, _ = shown([row(method=m) for m in ("ae[act=relu]", "ae[act=silu]", "vae[latent_dim=2]", "pca")])
     assert not axes
+
+
+def test_each_parameter_of_methods_is_a_column():
+    assert axis_columns(["ae[latent_dim=2]", "vae[latent_dim=4,act=relu]", "pca"]) == {
+        "latent_dim": {"ae[latent_dim=2]": "2", "vae[latent_dim=4,act=relu]": "4"},
+        "act": {"vae[latent_dim=4,act=relu]": "relu"},
+    }
+    assert axis_columns(["ae", "pca"]) == {}

@@ -158,3 +158,10 @@ def test_the_report_of_a_run_is_the_same_again_and_has_other_formats(bench, writ
     assert {path.stem for path in (tmp_path / "out" / "figures").glob("*.svg")} >= {"quality-time"}
     refused = bench("report", "out", "--figures", "jpg")
     assert refused.returncode == 2 and "--figures: unknown format 'jpg'" in refused.stderr
+
+
+def test_an_axis_is_a_column_that_sorts():
+    shown = page(content([row(method=f"ae[latent_dim={d}]", seed=s) for d in (2, 16) for s in (0, 1)]), Path())
+    cells = [cell.get("data-sort") for cell in Outline(shown).all("td")]
+    assert ">latent_dim</button>" in shown and {"2", "16"} <= set(cells)
+    assert "latent_dim" not in page(content([row(method="ae")]), Path())
