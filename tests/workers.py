@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.running.answer import Finished, OnEpoch
 from bench.running.executor import LocalExecutor
-from bench.running.process import Finished, OnEpoch, Process
+from bench.running.process import Process
 
 
 class SharedProcess(Process):

@@ -39,6 +39,9 @@ def run(
         str,
         typer.Option("--retry", metavar="STATUSES", help="Run cells again that ended so, e.g. failed,timeout."),
     ] = "",
+    executor: Annotated[
+        str, typer.Option(metavar="NAME|file.py:Class", help="What computes jobs: local, or a plug-in.")
+    ] = "local",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines in place of a progress bar.")] = False,
 ) -> None:
     """Run what of the suite is missing; write results, report and MLflow runs; print the leaderboard.
@@ -50,7 +53,7 @@ def run(
     from bench.suite.config import load_suite
 
     suite = load_suite(file, smoke=smoke)
-    options = Options(n_jobs, device.value, methods, datasets, _statuses(retry))
+    options = Options(n_jobs, device.value, methods, datasets, _statuses(retry), executor)
     try:
         failed = run_suite(suite, _out(out, suite), options, console(), quiet=quiet)
     except KeyboardInterrupt:

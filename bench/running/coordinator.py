@@ -17,9 +17,9 @@ from bench.record.cells import Unit
 from bench.record.ledger import Ledger
 from bench.record.provenance import command_line, hardware, source_state, versions
 from bench.record.records import Record
-from bench.running.executor import LocalExecutor
+from bench.running.answer import Finished
+from bench.running.executor import executor_named
 from bench.running.failures import LOGS, failure_record, is_failed, refused_record, with_traceback_file
-from bench.running.process import Finished
 from bench.running.staff import Staff
 from bench.suite.config import Suite
 from bench.suite.data import load_dataset
@@ -30,13 +30,14 @@ from bench.track.tracker import Tracker
 
 @dataclass(frozen=True)
 class Options:
-    """How to run a suite, beside what it holds."""
+    """How to run a suite, beside what it holds. `executor` is a registered name or 'file.py:Class'."""
 
     n_workers: int = 0
     device: str = "auto"
     methods: str = "*"
     datasets: str = "*"
     retry: frozenset[str] = frozenset()
+    executor: str = "local"
 
 
 @dataclass
@@ -104,7 +105,8 @@ class Coordinator:
             str(self.suite.root), str(self.out), self.options.device, self.suite.timeout, self.suite.memory,
             staff.stacking.n_workers,
         )  # fmt: skip
-        self.executor = LocalExecutor(staff.n_workers, staff.threads, self.out / LOGS, self._should_stop)
+        made = executor_named(self.options.executor)
+        self.executor = made(staff.n_workers, staff.threads, self.out / LOGS, self._should_stop)
 
     def _announce(self, pairs: list[Pair]) -> None:
         self.display.expect(sum(n_cells(pair, self.suite) for pair in pairs))

@@ -9,13 +9,52 @@ more, in a fresh worker.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Protocol
 
+from bench.errors import BadInputError
 from bench.plan.jobs import Job
-from bench.running.process import Finished, OnEpoch, Process, open_nursery
+from bench.running.answer import Finished, OnEpoch
+from bench.running.process import Process, open_nursery
+from bench.suite import registry
 
 POLL_SECONDS = 0.1
+
+
+class Executor(Protocol):
+    """Computes jobs somewhere: what `--executor` names, called as (n_workers, threads, logs, on_epoch).
+
+    Attributes:
+        n_workers: jobs that it computes at once. threads: of each.
+    """
+
+    n_workers: int
+    threads: int
+
+    def submit(self, job: Job) -> None:
+        """Take a job; returns at once."""
+
+    def wait(self) -> list[Finished]:
+        """Wait a moment; the jobs that ended since. Each job ends once, however it ended; this never raises."""
+        ...
+
+    def close(self) -> None:
+        """Stop everything; what is not finished is lost."""
+
+
+def executor_named(target: str) -> Callable[..., Executor]:
+    """The class that a registered name or a 'file.py:Class' stands for.
+
+    Raises:
+        BadInputError: there is none, or it is no executor.
+    """
+    found: Callable[..., Executor] = registry.load("executor", target)
+    lacking = [name for name in ("submit", "wait", "close") if not callable(getattr(found, name, None))]
+    if lacking:
+        raise BadInputError(f"--executor {target}: it has no {' and no '.join(lacking)}; an executor has all three")
+    return found
 
 
 class LocalExecutor:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.plan.protocol import Request
 from bench.record.cells import Unit
 from bench.record.records import FAILURES, Record, asked, empty_scores
-from bench.running.process import Failure, Finished
+from bench.running.answer import Failure, Finished
 
 LOGS = "logs"
 

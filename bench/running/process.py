@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing import forkserver, util
 from pathlib import Path
@@ -20,34 +20,10 @@ import psutil
 from bench.plan.jobs import Job, job_to_json
 from bench.record.records import Record, Status
 from bench.running import worker
+from bench.running.answer import Failure, Finished, OnEpoch, finished
 
 WARM_UP_LIMIT = 600.0
 NURSERY = "bench.running.nursery"
-
-OnEpoch = Callable[[Job, int, int, float], bool]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a whole job gave no records."""
-
-    status: Status
-    reason: str
-    traceback: str
-    log: Path
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A job that ended: with records, or with a failure."""
-
-    job: Job
-    records: tuple[Record, ...] = ()
-    failure: Failure | None = None
-    seconds: float = 0.0
-    warm_up_seconds: float = 0.0
-    peak_memory: int = 0
-    in_fresh_worker: bool = True
 
 
 @dataclass(eq=False)
@@ -114,11 +90,9 @@ class Process:
             with contextlib.suppress(OSError):
                 self.jobs.send_bytes(b"stop" if stop else b"go on")
             return self.check()
-        if message["event"] == "failed":
-            return self._fail(message["status"], message["reason"], message["traceback"])
-        records = tuple(Record.from_json(record) for record in message["records"])
-        self.retired = any(record.status not in ("ok", "pruned") for record in records)
-        return self._finish(records=records)
+        end = finished(self.job, message, self.log)
+        self.retired = end.failure is not None or any(record.status not in ("ok", "pruned") for record in end.records)
+        return self._finish(end.records, end.failure)
 
     def check(self) -> Finished | None:
         """Enforce the limits on time and memory."""

@@ -12,14 +12,13 @@ import random
 import signal
 import sys
 import threading
-import traceback
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from bench.plan.jobs import Job, job_from_json
-
-OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "cannot allocate memory")
+from bench.plan.jobs import job_from_json
+from bench.running.answer import answer
 
 
 def main(jobs: Connection, results: Connection, lifeline: Connection, log: str, threads: int) -> None:
@@ -37,7 +36,7 @@ def main(jobs: Connection, results: Connection, lifeline: Connection, log: str, 
     while (message := channel.receive()) is not None:
         job = job_from_json(message)
         _clean_slate(home, job.cells[0].seed, threads)
-        channel.send(_answer(job, channel))
+        channel.send(answer(job, channel.ask, partial(channel.send, {"event": "started"})))
 
 
 def _write_to(log: str) -> None:
@@ -64,29 +63,6 @@ class _Channel:
     def ask(self, cell: int, epoch: int, value: float) -> bool:
         self.send({"event": "epoch", "cell": cell, "epoch": epoch, "value": value})
         return self.receive() == "stop"
-
-
-def _answer(job: Job, channel: _Channel) -> dict[str, Any]:
-    from bench.running.job import run_job
-    from bench.running.prepared import prepare
-
-    try:
-        prepared = prepare(job)
-        channel.send({"event": "started"})
-        records = run_job(prepared, channel.ask)
-    except BaseException as error:
-        return {
-            "event": "failed",
-            "status": "oom" if _out_of_memory(error) else "failed",
-            "reason": f"{type(error).__name__}: {error}",
-            "traceback": traceback.format_exc(),
-        }
-    return {"event": "done", "records": [record.to_json() for record in records]}
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    said = str(error).lower()
-    return isinstance(error, MemoryError) or any(sign in said for sign in OUT_OF_MEMORY_SIGNS)
 
 
 def _clean_slate(home: Path, seed: int, threads: int) -> None:

@@ -1,4 +1,4 @@
-"""Methods, data sets and metrics by name: entry points for built-ins and third parties alike, or file.py:Class.
+"""Methods, data sets, metrics, executors by name: entry points for built-ins and third parties alike, or file.py:Class.
 
 Nothing is imported until it is loaded.
 """
@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 from bench.errors import BadInputError, nearest
 
-Kind = Literal["method", "dataset", "metric"]
+Kind = Literal["method", "dataset", "metric", "executor"]
+# What a suite names, and `bench list`, `new` and `check` know.
 KINDS: tuple[Kind, ...] = ("method", "dataset", "metric")
 DISTRIBUTION = "latentbench"
 
@@ -56,9 +57,8 @@ def load(kind: Kind, target: str, root: Path | None = None) -> Any:
             return with_k(load("metric", variant[1]), int(variant[2]))
         except ValueError as error:
             raise BadInputError(f"{target}: {error}") from error
-    raise BadInputError(
-        f"unknown {kind} {target!r}; {nearest(target, found)}; `bench new {kind} NAME` begins one of your own"
-    )
+    own = f"; `bench new {kind} NAME` begins one of your own" if kind in KINDS else ""
+    raise BadInputError(f"unknown {kind} {target!r}; {nearest(target, found)}{own}")
 
 
 def is_file(target: str) -> bool:

@@ -90,3 +90,18 @@ def test_a_check_that_fails_itself_leaves_the_word_to_the_fit(bench, write_suite
     done = bench("run", "--out", "out", "-m", "odd")
     assert done.returncode == 0 and "Traceback" not in done.stdout + done.stderr
     assert "ok" in set(frame_of(tmp_path / "out")["status"])
+
+
+@pytest.mark.parametrize(
+    ("executor", "said"),
+    [
+        ("slrum", "unknown executor 'slrum'"),
+        ("none.py:X", "there is no file"),
+        ("mine.py:Mine", "no submit and no wait"),
+    ],
+)
+def test_what_is_no_executor_is_refused(executor, said, bench, write_suite, tmp_path):
+    write_suite()
+    (tmp_path / "mine.py").write_text("class Mine:\n    def close(self): ...\n")
+    done = bench("run", "--executor", executor)
+    assert done.returncode == 2 and said in done.stderr and "new executor" not in done.stderr
