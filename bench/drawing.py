@@ -150,15 +150,21 @@ class Drawer:
     def tuning(
         self, frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], run: Mapping[str, Any]
     ) -> list[Picture]:
-        """The best score so far after each trial, where one objective was tuned for."""
-        from reports.tuning import best_so_far, tuning_figure
+        """The best score so far after each trial, and what mattered, where one objective was tuned for."""
+        from reports.tuning import best_so_far, importance_figure, importances, tuning_figure
 
         objectives = (run.get("tuning") or {}).get("objectives", ())
         curves = best_so_far(frame, selections, objectives[0]) if len(objectives) == 1 else {}
         if not curves:
             return []
         alt = f"The best {objectives[0]} after each trial, a line for each tuned method, a panel for each data set."
-        return [self.draw(tuning_figure(curves, objectives[0], self.style), "tuning", "Tuning", alt)]
+        drawn = [self.draw(tuning_figure(curves, objectives[0], self.style), "tuning", "Tuning", alt)]
+        shares = importances(frame, selections, objectives[0])
+        if shares:
+            title = f"Which hyperparameters {objectives[0]} depended on in tuning"
+            alt = f"Bars: the share of {objectives[0]}'s variance over the search space that each parameter explains."
+            drawn.append(self.draw(importance_figure(shares, self.style), "importance", title, alt))
+        return drawn
 
     def kernels(self, frame: pd.DataFrame) -> Picture:
         """Timings of kernels."""

@@ -80,6 +80,15 @@ class Finished:
         everything, counting = _by_study(self.records), _by_study(self.reported)
         return (_finished_study(everything[key], found, self.metrics) for key, found in counting.items())
 
+    def other_configurations(self) -> dict[str, str]:
+        """Names for the runs of models that the report does not show: of a front, or of an earlier suite; by key."""
+        shown = {run_key(record) for record in self.reported}
+        return {
+            run_key(record): f"{_final_name(record.cell)} {record.cell.config_id[:6]}"
+            for record in self.records
+            if record.cell.phase == "final" and run_key(record) not in shown
+        }
+
     def columns(self) -> dict[str, list[str]]:
         """The headline metrics that runs of single models have, by data set."""
         named = {
@@ -181,9 +190,7 @@ def record_run(records: Sequence[Record], out: Path, metrics: KnownMetrics) -> R
     return RunSpec(
         key=run_key(first),
         parent=study_key(first),
-        name=f"{cell.method} {cell.dataset.name} {cell.label}"
-        if final
-        else f"{cell.method} trial {cell.config_id[:6]}",
+        name=_final_name(cell) if final else f"{cell.method} trial {cell.config_id[:6]}",
         started_ms=min(_milliseconds(record.started_at) for record in records),
         ended_ms=max(map(_ended, records)),
         failed=status in FAILURES,
@@ -194,6 +201,10 @@ def record_run(records: Sequence[Record], out: Path, metrics: KnownMetrics) -> R
         log=next((out / record.traceback for record in records if record.traceback), None),
         dataset=_dataset(cell),
     )
+
+
+def _final_name(cell: Unit) -> str:
+    return f"{cell.method} {cell.dataset.name} {cell.label}"
 
 
 def safe_key(name: str) -> str:

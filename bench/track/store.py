@@ -61,6 +61,8 @@ class Store:
         """Say in each study's run how it ended, attach the reports, and keep a view of each data set."""
         for spec in finished.studies():
             self._finish_study(spec)
+        for key, name in finished.other_configurations().items():
+            self._client.update_run(self._runs[key][0], name=name)
         self.put_files([file for file in finished.files if file.exists()])
         for name, value in view_tags(finished.columns(), finished.methods, finished.ended_ms).items():
             self._client.set_experiment_tag(self._experiment, name, value)

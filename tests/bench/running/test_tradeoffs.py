@@ -92,3 +92,18 @@ def test_goals_that_cannot_be_used_are_named(bench, write_suite, tune, said):
     write_suite(TRADED.replace('objective = ["reconstruction_mse", "relaxed_distortion"]', tune))
     done = bench("run", "--out", "out")
     assert done.returncode == 2 and said in done.stderr and "bench.toml" in done.stderr
+
+
+def test_models_of_a_front_have_names_of_their_own_in_mlflow(bench, write_suite, tmp_path):
+    write_suite(TRADED.replace('[track]\nmlflow = "off"\n', ""))
+    assert bench("run", "--out", "out").returncode == 0
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'out' / 'mlflow.db'}")
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.kind = 'final'")
+    names = [run.info.run_name for run in runs]
+    choice = read(tmp_path / "out").selections["swiss_roll", "irvae"]
+    others = [entry["config_id"] for entry in choice["front"] if entry["config_id"] != choice["config_id"]]
+    assert others and len(set(names)) == len(names) == 2 * (len(others) + 1)
+    assert {f"irvae swiss_roll s{seed} {one[:6]}" for one in others for seed in (0, 1)} <= set(names)
+    assert {"irvae swiss_roll s0", "irvae swiss_roll s1"} <= set(names)
