@@ -1,35 +1,90 @@
-"""Whether distances survive: scale-normalised stress and rank correlation over pairs of points.
+"""Whether distances survive: stress and correlation over pairs of points (`metrics.pairs` says which pairs).
 
-Neither changes when the embedding is rotated, shifted or scaled. Up to 5,000 rows all pairs are used;
-above, 1,000 query rows drawn by a fixed seed against the full reference.
+None changes when the embedding is rotated, shifted or scaled. Near-equal distances (to seven digits) are ties of ranks.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.distance import cdist, pdist
 from scipy.stats import rankdata
+
+from metrics import pairs
+from metrics.reference import Reference, reference_of
 
 Array = np.ndarray
 
-ALL_PAIRS_UP_TO = 5_000
-QUERY_ROWS = 1_000
+# Below this 1 - cos^2 has lost half of its digits.
+_NEAR_PERFECT = 1e-4
 
 
-def stress(X: Array, Z: Array) -> float:
+def stress(X: Array | Reference, Z: Array) -> float:
     """Scale-normalised stress: the normalised stress of the embedding at its best uniform scale.
 
     sqrt(1 - (sum d_X d_Z)^2 / (sum d_X^2 sum d_Z^2)) over pairs.
 
     Args:
-        X: points (n, n_features). Z: their embedding (n, d).
+        X: points (n, n_features), or what is known of them already. Z: their embedding (n, d).
 
     Returns:
         In [0, 1], lower is better; NaN where all points of X or of Z coincide.
 
     Source: Smelser, Miller and Kobourov 2024, arXiv 2408.07724.
     """
-    return normalised_stress(*_paired_distances(X, Z))
+    reference, Z = reference_of(X, Z)
+    return stress_of(reference, Z, pairs.pair_sums(reference.points, Z, reference.pairs))
+
+
+def stress_of(reference: Reference, Z: Array, sums: pairs.PairSums) -> float:
+    """`stress` from sums at hand; Z are points (n, d) as `metrics.neighbors.points_of` gives them."""
+    found = sums.stress
+    if not found < _NEAR_PERFECT:
+        return found
+    # The residual, not 1 - cos^2: that difference has no digits left near a perfect embedding.
+    left = pairs.residual(reference.points, Z, reference.pairs, sums.xz / sums.zz)
+    return float(np.sqrt(min(1.0, left / sums.xx)))
+
+
+def distance_pearson(X: Array | Reference, Z: Array) -> float:
+    """Linear correlation between distances in the data and in the embedding.
+
+    Args:
+        X: points (n, n_features), or what is known of them already. Z: their embedding (n, d).
+
+    Returns:
+        In [-1, 1], higher is better, chance 0; NaN where the distances of X or of Z are all alike.
+    """
+    reference, Z = reference_of(X, Z)
+    return pairs.pair_sums(reference.points, Z, reference.pairs).correlation
+
+
+def distance_spearman(X: Array | Reference, Z: Array) -> float:
+    """Spearman rank correlation between distances in the data and in the embedding.
+
+    Args:
+        X: points (n, n_features), or what is known of them already. Z: their embedding (n, d).
+
+    Returns:
+        In [-1, 1], higher is better; NaN where all points of X or of Z coincide.
+    """
+    reference, Z = reference_of(X, Z)
+    return pairs.rank_correlation(reference.distance_ranks, Z, reference.pairs)
+
+
+def non_metric_stress(X: Array | Reference, Z: Array) -> float:
+    """How far distances in the embedding are from any monotone function of those in the data.
+
+    sqrt(sum (d_Z - h(d_X))^2 / sum d_Z^2) over pairs, h the best monotone fit.
+
+    Args:
+        X: points (n, n_features), or what is known of them already. Z: their embedding (n, d).
+
+    Returns:
+        In [0, 1], lower is better; NaN where all points of Z coincide.
+
+    Source: Kruskal 1964, Psychometrika 29, stress formula 1.
+    """
+    reference, Z = reference_of(X, Z)
+    return pairs.non_metric_stress(reference.distance_ranks, Z, reference.pairs)
 
 
 def normalised_stress(reference: Array, embedded: Array) -> float:
@@ -39,21 +94,8 @@ def normalised_stress(reference: Array, embedded: Array) -> float:
     square_x, square_z = d_x @ d_x, d_z @ d_z
     if square_x == 0 or square_z == 0:
         return float("nan")
-    # The residual, not 1 - cos^2: that difference has no digits left near a perfect embedding.
     residual = d_x - (d_x @ d_z / square_z) * d_z
     return float(np.sqrt(np.minimum(1.0, residual @ residual / square_x)))
-
-
-def distance_spearman(X: Array, Z: Array) -> float:
-    """Spearman rank correlation between distances in the data and in the embedding.
-
-    Args:
-        X: points (n, n_features). Z: their embedding (n, d).
-
-    Returns:
-        In [-1, 1], higher is better; NaN where all points of X or of Z coincide.
-    """
-    return spearman(*_paired_distances(X, Z))
 
 
 def spearman(a: Array, b: Array) -> float:
@@ -65,14 +107,3 @@ def spearman(a: Array, b: Array) -> float:
 
 def _centred_ranks(values: Array) -> Array:
     return rankdata(values) - (len(values) + 1) / 2
-
-
-def _paired_distances(X: Array, Z: Array) -> tuple[Array, Array]:
-    X, Z = (np.asarray(points, dtype=np.float64) for points in (X, Z))
-    if len(X) != len(Z) or len(X) < 3:
-        raise ValueError(f"X and Z need the same number of rows, at least 3; got {len(X)} and {len(Z)}")
-    if len(X) <= ALL_PAIRS_UP_TO:
-        return pdist(X), pdist(Z)
-    queries = np.random.default_rng(0).choice(len(X), QUERY_ROWS, replace=False)
-    others = np.arange(len(X)) != queries[:, None]
-    return cdist(X[queries], X)[others], cdist(Z[queries], Z)[others]

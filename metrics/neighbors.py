@@ -29,12 +29,14 @@ class NeighbourhoodCounts(NamedTuple):
     """What the three scores of k neighbours are made of, by point, integers (n,).
 
     Attributes:
+        n: all points, of which these are some or all.
         shared: neighbours in X that are neighbours in Z too.
         intrusions: by how many ranks, in all, neighbours in Z are beyond the k-th in X.
         extrusions: by how many ranks, in all, neighbours in X are beyond the k-th in Z.
     """
 
     k: int
+    n: int
     shared: Array
     intrusions: Array
     extrusions: Array
@@ -42,9 +44,9 @@ class NeighbourhoodCounts(NamedTuple):
     @property
     def scores(self) -> NeighbourhoodScores:
         """The scores of all points."""
-        n, scale = len(self.shared), self._scale
+        scale = self._scale
         return NeighbourhoodScores(
-            float(self.shared.sum() / (n * self.k)),
+            float(self.shared.sum() / (len(self.shared) * self.k)),
             float(1 - scale * self.intrusions.sum()),
             float(1 - scale * self.extrusions.sum()),
         )
@@ -57,8 +59,7 @@ class NeighbourhoodCounts(NamedTuple):
 
     @property
     def _scale(self) -> float:
-        n, k = len(self.shared), self.k
-        return 2.0 / (n * k * (2 * n - 3 * k - 1))
+        return 2.0 / (len(self.shared) * self.k * (2 * self.n - 3 * self.k - 1))
 
 
 def knn_preservation(X: Array, Z: Array, k: int = 10) -> float:
@@ -117,7 +118,7 @@ def neighbourhood_counts(X: Array, Z: Array, k: int = 10) -> NeighbourhoodCounts
     counts = np.zeros((3, n), dtype=np.int64)
     for rows, d_x, d_z in zip(*blocks(X, Z), strict=True):
         _fill_counts(d_x, d_z, rows.start, k, counts[:, rows])
-    return NeighbourhoodCounts(k, *counts)
+    return NeighbourhoodCounts(k, n, *counts)
 
 
 def nearest_neighbours(X: Array, k: int) -> Array:

@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
-from metrics import distances
+from metrics import pairs
 from metrics.distances import distance_spearman, stress
 
 
@@ -54,6 +54,6 @@ def test_a_collapsed_embedding_is_nan():
 def test_sampled_rows_estimate_the_score_of_all_pairs(monkeypatch):
     X, Z = cloud(1500, 5), cloud(1500, 5)[:, :2]
     exact = stress(X, Z), distance_spearman(X, Z)
-    monkeypatch.setattr(distances, "ALL_PAIRS_UP_TO", 1000)
-    monkeypatch.setattr(distances, "QUERY_ROWS", 300)
+    monkeypatch.setattr(pairs, "ALL_PAIRS_UP_TO", 1000)
+    monkeypatch.setattr(pairs, "QUERY_ROWS", 300)
     assert (stress(X, Z), distance_spearman(X, Z)) == pytest.approx(exact, abs=0.01)
