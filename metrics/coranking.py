@@ -86,6 +86,25 @@ class CoRanking:
             k, self.n, tally.shared[:, at], tally.intruding[:, at], tally.extruding[:, at]
         )  # fmt: skip
 
+    def relative_errors(self, k: int) -> tuple[Array, Array]:
+        """Relative rank errors by point (rows,), of neighbours in Z and in X, for one of the sizes counted so."""
+        at, worst = self.tally.ks.index(k), self._worst_error[k - 1]
+        return self.tally.falsely[:, at] / worst, self.tally.missed[:, at] / worst
+
+    @property
+    def rank_correlations(self) -> Array:
+        """Spearman's of the ranks of all other points in both spaces, by point (rows,): [-1, 1], chance 0."""
+        others = self.n - 1
+        found: Array = 1 - 6 * self.tally.squares / (others * (others**2 - 1))
+        return found
+
+    @property
+    def _worst_error(self) -> Array:
+        """Of one point, for K = 1 ... n - 1: what the relative errors of its K neighbours can come to at most."""
+        ranks = np.arange(1, self.n)
+        found: Array = np.cumsum(np.abs(self.n - 2 * ranks + 1) / ranks)
+        return found
+
     def _beyond(self, differences: Array) -> Array:
         count, ranks = np.cumsum(differences, axis=0)[1 : self.n - 1].T
         n, K = self.n, self.K
@@ -94,10 +113,8 @@ class CoRanking:
         return np.where(n / 2 > K, scores, np.nan)
 
     def _relative_error(self, sums: Array) -> Array:
-        ranks = np.arange(1, self.n)
-        worst = np.cumsum(np.abs(self.n - 2 * ranks + 1) / ranks) * self.n_rows
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found: Array = (np.cumsum(sums[1:] / ranks) / worst)[: self.n - 2]
+        summed = np.cumsum(sums[1:] / np.arange(1, self.n))
+        found: Array = (summed / (self._worst_error * self.n_rows))[: self.n - 2]
         return found
 
 

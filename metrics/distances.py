@@ -87,6 +87,26 @@ def non_metric_stress(X: Array | Reference, Z: Array) -> float:
     return pairs.non_metric_stress(reference.distance_ranks, Z, reference.pairs)
 
 
+def procrustes(truth: Array, Z: Array) -> float:
+    """What rotating, shifting and scaling the embedding leaves of the variance of the true coordinates.
+
+    Args:
+        truth: coordinates (n, m). Z: the embedding (n, d).
+
+    Returns:
+        In [0, 1], lower is better; near 1 is expected of a random embedding of many points; NaN where all points of
+        either coincide.
+
+    Source: Gower 1975, Psychometrika 40.
+    """
+    a, b = (np.asarray(points, dtype=np.float64) for points in (truth, Z))
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    spread = (a**2).sum() * (b**2).sum()
+    if spread == 0:
+        return float("nan")
+    return float(max(0.0, 1 - np.linalg.svd(a.T @ b, compute_uv=False).sum() ** 2 / spread))
+
+
 def normalised_stress(reference: Array, embedded: Array) -> float:
     """`stress` of two lists of distances over the same pairs."""
     d_x = np.asarray(reference, dtype=np.float64)

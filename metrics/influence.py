@@ -9,7 +9,12 @@ Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 21
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from metrics.pairs import PairSums
 
 Array = np.ndarray
 
@@ -47,3 +52,15 @@ def of_stress(reference: Array, embedded: Array) -> Array:
     share = mean_xz**2 / (mean_xx * mean_zz)
     relative = 2 * xz / mean_xz - xx / mean_xx - zz / mean_zz
     return -share * relative / (2 * np.sqrt(unexplained))
+
+
+def of_summed_stress(score: float, sums: PairSums) -> Array:
+    """By point (points,), the stress with each point's influence through its pairs, from sums of `metrics.pairs`."""
+    share = sums.xz**2 / (sums.xx * sums.zz)
+    if 1 - share <= 1e-12:
+        # A perfect embedding: every pair fits.
+        return np.full(len(sums.by_point), score)
+    xx, xz, zz = sums.by_point.T
+    relative = 2 * xz / sums.xz - xx / sums.xx - zz / sums.zz
+    result: Array = score - share / (2 * np.sqrt(1 - share)) * len(relative) * relative
+    return result

@@ -68,10 +68,11 @@ def of_neighbourhoods(
     needs: str,
     least_rows_at_k: Callable[[int], Mapping[str, int]],
     about: str,
+    better: Literal["lower", "higher"] = "higher",
 ) -> Metric:
-    """A metric of the K nearest neighbours, higher being better."""
+    """A metric of the K nearest neighbours."""
     return Metric(
-        name, _at(at_k, K), "higher", frozenset({needs}), about=about, least_rows=least_rows_at_k(K),
+        name, _at(at_k, K), better, frozenset({needs}), about=about, least_rows=least_rows_at_k(K),
         by_point=_at(by_point_at_k, K), at_k=at_k, by_point_at_k=by_point_at_k, least_rows_at_k=least_rows_at_k,
     )  # fmt: skip
 

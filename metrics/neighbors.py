@@ -174,13 +174,6 @@ def is_classified_by_others(Z: Array, y: Array, k: int = 10) -> Array:
     return found
 
 
-def warm_up() -> None:
-    """Compile the kernels, so that no score is charged for it."""
-    points = np.arange(16.0).reshape(8, 2)
-    neighbourhood_scores(points, points, 2)
-    nearest_neighbours(points, 2)
-
-
 def points_of(values: Array) -> Array:
     """Points as float64, near the origin.
 

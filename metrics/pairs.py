@@ -116,7 +116,8 @@ def pair_sums(X: Array, Z: Array, pairs: Pairs) -> PairSums:
             _add_rows(d_x, d_z, counts, by_point[done : done + len(rows)])
         done += len(rows)
         blocks.append((d_x.sum(), d_z.sum(), d_x @ d_x, d_x @ d_z, d_z @ d_z))
-    return PairSums(len(pairs), *(math.fsum(column) for column in zip(*blocks, strict=True)), by_point)
+    x, z, xx, xz, zz = (math.fsum(column) for column in zip(*blocks, strict=True))
+    return PairSums(len(pairs), x, z, xx, xz, zz, by_point)
 
 
 def residual(X: Array, Z: Array, pairs: Pairs, scale: float) -> float:
@@ -178,7 +179,9 @@ def non_metric_stress(ranks: Array, points: Array, pairs: Pairs) -> float:
     keys = _keys(points, pairs, ranks)
     _exchange_halves(keys)
     keys.sort()
-    squares, fitted = _monotone_fit(keys)
+    distances = np.empty(len(keys), dtype=np.uint32)
+    _lower_halves(keys, distances)
+    squares, fitted = _monotone_fit(keys, distances.view(np.float32))
     return math.sqrt(max(0.0, 1 - fitted / squares)) if squares > 0 else float("nan")
 
 
@@ -242,22 +245,25 @@ def _rank_products(keys: Array) -> tuple[float, float, float]:  # pragma: no cov
 
 
 @njit(cache=True)
-def _monotone_fit(keys: Array) -> tuple[float, float]:  # pragma: no cover - compiled
-    """Sums of squares of the distances in the lower halves and of their fit, by pooling adjacent violators.
+def _lower_halves(keys: Array, out: Array) -> None:  # pragma: no cover - compiled
+    for at in range(keys.size):
+        out[at] = keys[at] & 0xFFFFFFFF
 
-    The pools take the memory of keys that have been read. The residual is orthogonal to the fit.
+
+@njit(cache=True)
+def _monotone_fit(keys: Array, distances: Array) -> tuple[float, float]:  # pragma: no cover - compiled
+    """Sums of squares of distances and of their fit, which is monotone in the upper halves of the sorted keys.
+
+    By pooling adjacent violators; the residual is orthogonal to the fit.
     """
-    totals, counts = keys.view(np.float64), np.empty(keys.size, dtype=np.uint32)
-    bits = np.empty(1, dtype=np.uint32)
-    value = bits.view(np.float32)
+    totals, counts = np.empty(keys.size), np.empty(keys.size, dtype=np.uint32)
     squares, pools, start = 0.0, 0, 0
     while start < keys.size:
         end = _end_of_ties(keys, start)
         total, count = 0.0, np.int64(end - start)
         for at in range(start, end):
-            bits[0] = keys[at] & 0xFFFFFFFF
-            total += value[0]
-            squares += float(value[0]) ** 2
+            total += distances[at]
+            squares += float(distances[at]) ** 2
         start = end
         while pools > 0 and totals[pools - 1] * count >= total * counts[pools - 1]:
             pools -= 1

@@ -80,6 +80,8 @@ class RankTally:
         intrusions, extrusions: (n, 2), second differences over K of the ranks beyond K.
         false, missing: (n,), sums of |difference of ranks| of pairs by their rank in Z, in X.
         shared, intruding, extruding: (rows, ks), by point: neighbours kept; ranks beyond k of neighbours in Z; in X.
+        falsely, missed: (rows, ks), by point: |difference of ranks| over the rank in Z, of neighbours in Z; in X.
+        squares: (rows,), by point: squared differences of ranks over all other points.
     """
 
     def __init__(self, n_rows: int, n: int, ks: Sequence[int]) -> None:
@@ -87,19 +89,22 @@ class RankTally:
         self.later, self.false, self.missing = (np.zeros(n, dtype=np.int64) for _ in range(3))
         self.intrusions, self.extrusions = (np.zeros((n + 1, 2), dtype=np.int64) for _ in range(2))
         self.shared, self.intruding, self.extruding = (np.zeros((n_rows, len(ks)), dtype=np.int64) for _ in range(3))
+        self.falsely, self.missed = (np.zeros((n_rows, len(ks))) for _ in range(2))
+        self.squares = np.zeros(n_rows)
 
     def add(self, rows: slice, in_x: Array, in_z: Array) -> None:
         """Count the ranks (m, n) of a block of rows in both spaces."""
         _tally(
             in_x, in_z, self.later, self.intrusions, self.extrusions, self.false, self.missing,
             np.asarray(self.ks, dtype=np.int64), self.shared[rows], self.intruding[rows], self.extruding[rows],
+            self.falsely[rows], self.missed[rows], self.squares[rows],
         )  # fmt: skip
 
 
 @njit(cache=True)
 def _tally(
     in_x: Array, in_z: Array, later: Array, intrusions: Array, extrusions: Array, false: Array, missing: Array,
-    ks: Array, shared: Array, intruding: Array, extruding: Array,
+    ks: Array, shared: Array, intruding: Array, extruding: Array, falsely: Array, missed: Array, squares: Array,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
     widest = ks[-1] if ks.size else 0
     for i in range(in_x.shape[0]):
@@ -110,6 +115,7 @@ def _tally(
             later[max(a, b)] += 1
             false[b] += abs(a - b)
             missing[a] += abs(a - b)
+            squares[i] += (a - b) ** 2
             # A pair beyond K in one space and within K in the other adds its excess for all K between its ranks.
             if a > b:
                 intrusions[b, 0] += 1
@@ -124,6 +130,10 @@ def _tally(
             if min(a, b) <= widest:
                 for at in range(ks.size):
                     k = ks[at]
+                    if b <= k:
+                        falsely[i, at] += abs(a - b) / b
+                    if a <= k:
+                        missed[i, at] += abs(a - b) / a
                     if a <= k and b <= k:
                         shared[i, at] += 1
                     elif b <= k:

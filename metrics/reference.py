@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from metrics.density import densities
 from metrics.neighbors import points_of
 from metrics.pairs import Pairs, distance_ranks
 from metrics.ranks import rank_blocks
 
 Array = np.ndarray
+
+# Scored of more points than are scored all.
+QUERY_POINTS = 2_000
 
 
 @dataclass(eq=False)
@@ -29,6 +33,14 @@ class Reference:
     X: Array
     rows: Array | None = None
     ranks: Array | None = field(default=None, repr=False)
+    _found: dict[object, Array] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def sampled(cls, X: Array, exact_up_to: int) -> Reference:
+        """All points, or of more than so many query points that are drawn by a fixed seed, against all."""
+        if len(X) <= exact_up_to:
+            return cls(X)
+        return cls(X, np.sort(np.random.default_rng(0).choice(len(X), min(QUERY_POINTS, len(X)), replace=False)))
 
     @property
     def n(self) -> int:
@@ -52,6 +64,19 @@ class Reference:
     def distance_ranks(self) -> Array:
         """`metrics.pairs.distance_ranks` of these pairs, uint32."""
         return distance_ranks(self.points, self.pairs)
+
+    def densities(self, sigma: float) -> Array:
+        """`metrics.density.densities` of these points."""
+        return self._once(("densities", sigma), lambda: densities(self.points, self.pairs, sigma))
+
+    def of_labels(self, y: Array, score: Callable[[Array, Array, Array | None], Array]) -> Array:
+        """`score(points, labels, rows)` of the points themselves, which is asked for with each embedding of them."""
+        return self._once((score.__name__, y.tobytes()), lambda: score(self.points, y, self.rows))
+
+    def _once(self, what: object, compute: Callable[[], Array]) -> Array:
+        if what not in self._found:
+            self._found[what] = compute()
+        return self._found[what]
 
     def rank_blocks(self) -> Iterator[tuple[slice, Array]]:
         """`metrics.ranks.rank_blocks` of these points."""
@@ -78,3 +103,19 @@ def reference_of(X: Array | Reference, Z: Array) -> tuple[Reference, Array]:
     if len(Z) != reference.n or reference.n < 3:
         raise ValueError(f"X and Z need the same number of rows, at least 3; got {reference.n} and {len(Z)}")
     return reference, points_of(Z)
+
+
+def warm_up() -> None:
+    """Compile the kernels, so that no score is charged for it."""
+    from metrics import coranking, distances, neighbors
+    from metrics.pairs import pair_sums
+
+    points = np.arange(16.0).reshape(8, 2)
+    neighbors.neighbourhood_scores(points, points, 2)
+    neighbors.nearest_neighbours(points, 2)
+    reference = Reference(points)
+    coranking.coranking(reference, points, [2])
+    for rows in (None, np.arange(2)):
+        pair_sums(reference.points, points, Pairs.of(8, rows))
+    distances.distance_spearman(reference, points)
+    distances.non_metric_stress(reference, points)

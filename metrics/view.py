@@ -13,7 +13,10 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
+    from metrics.coranking import CoRanking
     from metrics.geodesics import Geodesics
+    from metrics.pairs import PairSums
+    from metrics.reference import Reference
 
 Array = np.ndarray
 
@@ -22,6 +25,8 @@ GEODESIC_PAIRS = 50
 # Codes of training rows that paths between the ends of a geodesic may go through.
 MAX_STOPS = 500
 MIXUP_REACH = 0.2
+# Sizes of neighbourhoods that are counted by point in one pass.
+COMMON_K = (5, 10, 15, 20, 30, 50, 100)
 
 
 # What a metric may need, and what is said where it is absent.
@@ -35,10 +40,11 @@ NEEDS = {
     "curve": "the data do not lie on a curve: they have no single intrinsic coordinate",
     "proxy": "the method has no proxy of the data",
     "deviation": "the method does not say how sure its decoder is",
+    "encode": "the method cannot encode new points",
 }
 _ATTRIBUTES = {"labels": "y", "intrinsic": "intrinsic", "geodesic": "geodesic", "curve": "intrinsic"}
 # What only some methods can, by the name of the need and of the method's function.
-OPTIONAL_ABILITIES = {"proxy": "proxy_features", "deviation": "deviation"}
+OPTIONAL_ABILITIES = {"proxy": "proxy_features", "deviation": "deviation", "encode": "encode"}
 _OF_THE_METHOD = {"reconstruction": "decode", "decoder": "own_decoders", **OPTIONAL_ABILITIES}
 
 
@@ -93,6 +99,8 @@ class View:
         fit_attached: fits the common attached decoder to (Z_train, X_train).
         proxy_features: maps data to the proxy whose distances the method follows, or None.
         deviation: maps latent points to the predictive standard deviation of each feature, or None.
+        encode: maps data to latent points, or None.
+        known: gives what was computed before of the scored points alone, or None.
     """
 
     data: Any
@@ -104,6 +112,8 @@ class View:
     fit_attached: Callable[[], torch.nn.Module]
     proxy_features: Callable[[Array], Array] | None = None
     deviation: Callable[[Array], Array] | None = None
+    encode: Callable[[Array], Array] | None = None
+    known: Callable[[], Reference] | None = None
 
     def missing(self, need: str) -> str | None:
         """Why a metric's need is not met, or None where it is."""
@@ -285,13 +295,51 @@ class View:
             raise NotApplicableError(f"a curve has one latent dimension, this model {self.Z.shape[1]}")
 
     @cached_property
-    def neighbourhoods(self) -> Callable[[int], Any]:
-        """`metrics.neighbors.neighbourhood_counts` of this view for a k, each k computed once."""
+    def reference(self) -> Reference:
+        """What belongs to the scored points alone."""
+        from metrics.reference import Reference
+
+        return Reference(self.X) if self.known is None else self.known()
+
+    @property
+    def queries(self) -> Array | None:
+        """Which of the scored points were compared with all others, where not all were; None too where none was yet."""
+        reference: Reference | None = vars(self).get("reference")
+        return None if reference is None else reference.rows
+
+    @cached_property
+    def coranking(self) -> CoRanking:
+        """Ranks of the scored points in data and code, compared for all sizes of neighbourhoods, by point for some."""
+        from metrics.coranking import coranking
+
+        return coranking(self.reference, self.Z, [k for k in COMMON_K if k < len(self.Z) / 2])
+
+    @cached_property
+    def neighbourhoods(self) -> Callable[[int], CoRanking]:
+        """`coranking`, by point also for a k that is not common; each k is computed once."""
         from functools import cache
 
-        from metrics.neighbors import neighbourhood_counts
+        from metrics.coranking import coranking
 
-        return cache(lambda k: neighbourhood_counts(self.X, self.Z, k))
+        @cache
+        def by_point_for(k: int) -> CoRanking:
+            return self.coranking if k in self.coranking.tally.ks else coranking(self.reference, self.Z, [k])
+
+        return by_point_for
+
+    @cached_property
+    def latent_points(self) -> Array:
+        """Z in double precision, near the origin."""
+        from metrics.neighbors import points_of
+
+        return points_of(self.Z)
+
+    @cached_property
+    def pair_sums(self) -> PairSums:
+        """Sums over pairs of distances in data and code."""
+        from metrics.pairs import pair_sums
+
+        return pair_sums(self.reference.points, self.latent_points, self.reference.pairs)
 
 
 def _chunks(rows: Array) -> list[Array]:

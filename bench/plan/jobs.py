@@ -18,6 +18,7 @@ class Setting:
         root: folder that file targets are relative to. out: the result folder.
         device: 'auto', 'cpu' or 'cuda'. sharers: processes that share it.
         timeout: seconds for each cell. memory: bytes for a process.
+        exact_up_to: rows of a split that are all scored by ranks and distances; of more, query rows against all.
     """
 
     root: str
@@ -26,6 +27,7 @@ class Setting:
     timeout: float
     memory: int
     sharers: int = 1
+    exact_up_to: int = 20_000
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class Coordinator:
         self.stacking = staff.stacking
         self.setting = Setting(
             str(self.suite.root), str(self.out), self.options.device, self.suite.timeout, self.suite.memory,
-            staff.stacking.n_workers,
+            staff.stacking.n_workers, self.suite.exact_up_to,
         )  # fmt: skip
         made = executor_named(self.options.executor)
         self.executor = made(staff.n_workers, staff.threads, self.out / LOGS, self._should_stop)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metrics.reference import Reference
 from metrics.view import OPTIONAL_ABILITIES, View
 
 if TYPE_CHECKING:
@@ -37,12 +38,22 @@ class Fitted:
     decoder: str
     proxy_features: Callable[[Array], Array] | None = None
     deviation: Callable[[Array], Array] | None = None
+    encode: Callable[[Array], Array] | None = None
 
-    def view(self, data: Data, fit_attached: Callable[[], nn.Module] | None = None) -> View:
-        """What metrics may ask of it; without `fit_attached`, of all but the common attached decoder."""
+    def view(
+        self,
+        data: Data,
+        fit_attached: Callable[[], nn.Module] | None = None,
+        known: Callable[[], Reference] | None = None,
+    ) -> View:
+        """What metrics may ask of it; without `fit_attached`, of all but the common attached decoder.
+
+        Args:
+            known: gives what was computed before of the scored points alone.
+        """
         return View(
             data, self.split, self.Z, self.Z_train, self.decode, self.decoders, fit_attached or _no_attached,
-            self.proxy_features, self.deviation,
+            self.proxy_features, self.deviation, self.encode, known,
         )  # fmt: skip
 
 

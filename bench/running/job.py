@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from bench.plan.jobs import Job, Setting
 from bench.record.cells import Cell, Group, Unit
 from bench.record.records import Record, Score, asked, empty_scores
 from bench.running import saving
@@ -20,10 +21,12 @@ from bench.running.fitted import NonFiniteError, observe
 from bench.running.fitting import Fit, Report, fit_cells
 from bench.running.memory import PeakMemory
 from bench.running.prepared import Prepared
+from bench.running.references import reference_of
 from bench.running.scoring import by_point, explained_variance, score
 from bench.suite.data import DatasetSpec, load_data
 from datasets.base import Data, content_hash
 from methods.training.device import choose_device
+from metrics.reference import Reference
 
 
 def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
@@ -34,7 +37,7 @@ def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
     job = prepared.job
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     peak = PeakMemory()
-    data = _load_once(json.dumps(asdict(job.cells[0].dataset), sort_keys=True), job.setting.root)
+    data = _load_once(_data_key(job), job.setting.root)
     if job.group is not None:
         records = [_group_record(prepared, job.group, data)]
         used = peak.megabytes()
@@ -56,16 +59,28 @@ def _load_once(spec: str, root: str) -> Data:
     return data
 
 
+@lru_cache(maxsize=2)
+def _reference_once(spec: str, setting: Setting, split: str) -> Reference:
+    """What is known of a split's rows alone, whoever embeds them."""
+    data, content = _load_once(spec, setting.root), DatasetSpec(**json.loads(spec)).content
+    return reference_of(data, split, content, setting.exact_up_to, Path(setting.out))
+
+
+def _data_key(job: Job) -> str:
+    return json.dumps(asdict(job.cells[0].dataset), sort_keys=True)
+
+
 def _cell_records(prepared: Prepared, fits: Sequence[Fit], data: Data) -> list[Record]:
     job = prepared.job
     attached = AttachedDecoders(job, fits, data)
+    known = partial(_reference_once, _data_key(job), job.setting)
     records = []
     for position, (cell, fit) in enumerate(zip(job.cells, fits, strict=True)):
         began, before = time.perf_counter(), attached.seconds
         scores: list[Score] = []
         explained = None
         if fit.fitted is not None and fit.status == "ok":
-            view = fit.fitted.view(data, partial(attached.get, position))
+            view = fit.fitted.view(data, partial(attached.get, position), partial(known, fit.fitted.split))
             scores = score([view], prepared.metrics)
             explained = explained_variance(view, prepared.metrics)
             if cell.phase == "final":
@@ -86,10 +101,14 @@ def _group_record(prepared: Prepared, group: Group, data: Data) -> Record:
     scores: list[Score] = []
     explained: list[float] = []
     if broken is None:
-        views = [fit.fitted.view(data, partial(attached.get, at)) for at, fit in enumerate(fits) if fit.fitted]
+        known = partial(_reference_once, _data_key(prepared.job), prepared.job.setting)
+        views = [
+            fit.fitted.view(data, partial(attached.get, at), partial(known, fit.fitted.split))
+            for at, fit in enumerate(fits)
+            if fit.fitted
+        ]
         scores = score(views, prepared.metrics)
-        known = [explained_variance(view, prepared.metrics) for view in views]
-        explained = [value for value in known if value is not None]
+        explained = [v for view in views if (v := explained_variance(view, prepared.metrics)) is not None]
         saving.save_group_pictures(prepared.job, group, views)
     fitting = {name: sum(getattr(fit, name) for fit in fits) for name in ("fit_seconds", "decoder_seconds")}
     together = replace(broken or fits[0], method=None, **fitting)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from bench.running import job, stack_size
 from bench.running.worker import die_with_the_parent
 from methods import base
-from metrics import neighbors
+from metrics import reference
 
 __all__ = ["base", "job"]
 
 # To be imported is all that a fork server has its modules do. No thread may come of it: a fork has but one.
 die_with_the_parent()
 stack_size.warm_up()
-neighbors.warm_up()
+reference.warm_up()

@@ -33,7 +33,7 @@ def prepare(job: Job) -> Prepared:
         warm_up()
     if len(job.cells) > 1:
         stack_size.warm_up()
-    from metrics import neighbors
+    from metrics import reference
 
-    neighbors.warm_up()
+    reference.warm_up()
     return Prepared(job, component, metrics, time.perf_counter() - started)

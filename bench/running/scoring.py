@@ -52,6 +52,7 @@ def _score_one(views: Sequence[View], name: str, metric: Any) -> list[Score]:
         raise
     except Exception as error:
         return [row("", None, "failed", f"{type(error).__name__}: {error}")]
+    values |= _interval_of_queries(view, metric, values)
     status, reason = ("ok", "") if why is None else ("by construction", str(why))
     return [
         row(suffix, value, status, reason)
@@ -59,6 +60,19 @@ def _score_one(views: Sequence[View], name: str, metric: Any) -> list[Score]:
         else row(suffix, None, "n/a", f"undefined: it is {value}")
         for suffix, value in values.items()
     ]
+
+
+def _interval_of_queries(view: View, metric: Any, values: Mapping[str, float]) -> dict[str, float]:
+    """Where query points alone were scored, a 95 % interval for what all points would have given, as _low and _high."""
+    give, rows = getattr(metric, "by_point", None), view.queries
+    if rows is None or give is None or not math.isfinite(values.get("", math.nan)):
+        return {}
+    by_point = np.asarray(give(view), dtype=np.float64)
+    if len(by_point) != len(rows):
+        return {}
+    share = len(rows) / len(view.rows)
+    half = 1.96 * by_point.std(ddof=1) * math.sqrt((1 - share) / len(rows))
+    return {"_low": values[""] - half, "_high": values[""] + half}
 
 
 def explained_variance(view: View, metrics: Sequence[tuple[str, Any]]) -> float | None:

@@ -20,7 +20,7 @@ from bench.suite.choices import (
     with_shared,
 )
 from bench.suite.goals import Goals, limits
-from bench.suite.metrics import MetricChoice, distinct, metric_choice
+from bench.suite.metrics import MetricChoice, distinct, metric_choice, spelled_out
 from bench.suite.tables import File, Run, Track, Tune, checked, read_tables
 
 # What messages call a suite that comes from no file.
@@ -37,7 +37,8 @@ class Suite:
 
     `timeout` in seconds per cell, `memory` in bytes per worker process, `stack` the most models trained at once.
     `goals` are what `tune` judges trials by, and `judged` the metrics that they name. Below
-    `min_explained_variance` a reported model is collapsed.
+    `min_explained_variance` a reported model is collapsed. Of splits of more than `exact_up_to` rows query rows are
+    scored.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Suite:
     judged: tuple[MetricChoice, ...]
     mlflow: str
     min_explained_variance: float
+    exact_up_to: int = 20_000
     max_rows: int | None = None
     text: str = field(default="", repr=False)
 
@@ -134,6 +136,7 @@ def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:
         judged=judged,
         mlflow=_mlflow(path, parsed.track),
         min_explained_variance=parsed.report.min_explained_variance,
+        exact_up_to=parsed.metrics.exact_up_to,
         max_rows=300 if smoke else None,
         text=text,
     )
@@ -182,7 +185,11 @@ def _memory(path: Path, text: str) -> int:
 
 
 def _metrics(path: Path, targets: Sequence[str]) -> tuple[MetricChoice, ...]:
-    chosen = [_metric(path, target, f"metrics.use[{position}]") for position, target in enumerate(targets)]
+    chosen = [
+        _metric(path, name, f"metrics.use[{position}]")
+        for position, target in enumerate(targets)
+        for name in spelled_out([target])
+    ]
     try:
         return distinct(chosen)
     except BadInputError as error:

@@ -86,9 +86,10 @@ def _about(defined: ast.AST | None) -> str:
 
 def _better(defined: ast.AST | None) -> str:
     for call in _calls(defined):
-        given = [value.value for value in call.args if isinstance(value, ast.Constant)]
+        said = [keyword.value for keyword in call.keywords if keyword.arg == "better"]
+        given = [value.value for value in (*said, *call.args) if isinstance(value, ast.Constant)]
         named = _DIRECTIONS.get(call.func.id) if isinstance(call.func, ast.Name) else None
-        found = named or next((value for value in given if value in ("lower", "higher")), None)
+        found = next((value for value in given if value in ("lower", "higher")), None) or named
         if found:
             return str(found)
     return ""

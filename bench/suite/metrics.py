@@ -12,6 +12,24 @@ from bench.errors import BadInputError, nearest
 from bench.suite import registry
 from metrics.view import NEEDS
 
+# Metrics that are asked for together, by what they are about.
+PANELS: Mapping[str, tuple[str, ...]] = {
+    "neighbourhood": (
+        "auc_log_rnx", "knn_preservation", "trustworthiness", "continuity", "trustworthiness_k50", "continuity_k50",
+        "lcmc", "mrre_false", "mrre_missing", "rank_correlation",
+    ),
+    "distance": (
+        "stress", "non_metric_stress", "distance_pearson", "distance_spearman", "geodesic_stress", "density_kl",
+        "procrustes",
+    ),
+    "geometry": (
+        "relaxed_distortion", "mcn", "metric_variance", "var_log_det", "local_mcn", "consistency", "mcn_attached",
+    ),
+    "labels": (
+        "knn_accuracy", "linear_probe", "neighbourhood_hit", "silhouette", "label_trustworthiness", "label_continuity",
+    ),
+}  # fmt: skip
+ALL = "all"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -71,6 +89,13 @@ def metric_choice(target: str, root: Path) -> MetricChoice:
         needs=tuple(sorted(metric.needs)),
         variants=tuple(sorted(dict(getattr(metric, "variants", {})).items())),
     )
+
+
+def spelled_out(targets: Iterable[str]) -> list[str]:
+    """The metrics that a list of metrics and panels names; 'all' stands for every registered one."""
+    everything = dict.fromkeys((*(name for panel in PANELS.values() for name in panel), *registry.names("metric")))
+    panels = {**PANELS, ALL: tuple(everything)}
+    return [name for target in targets for name in panels.get(target, (target,))]
 
 
 def _check(metric: Any, target: str, from_file: bool) -> None:

@@ -53,6 +53,7 @@ class Metrics(_Table):
         "relaxed_distortion",
         "mcn",
     ]
+    exact_up_to: Annotated[int, Field(ge=100, le=60_000)] = 20_000
 
 
 class Report(_Table):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
+# Neighbours of the local linear maps.
+_LOCAL_K = 10
+
 
 def _relaxed_distortion(view: View) -> Scores:
     import torch
@@ -73,6 +76,34 @@ def _attached_by_point(view: View) -> Array:
     return condition_numbers(view.attached_metric_tensor).cpu().numpy()
 
 
+def _local_conditions(view: View) -> Array:
+    import torch
+
+    from metrics.distortion import condition_numbers
+    from metrics.local_linear import local_metrics
+
+    G = local_metrics(view.X, view.Z, max(_LOCAL_K, 3 * view.Z.shape[1]))
+    return condition_numbers(torch.as_tensor(G)).numpy()
+
+
+def _local_mcn(view: View) -> Scores:
+    if view.Z.shape[1] == 1:
+        raise NotApplicableError("one latent dimension has no condition number but 1")
+    conditions = _local_conditions(view)
+    return {"": float(conditions.mean()), "_median": float(np.median(conditions))}
+
+
+def _inconsistencies(view: View) -> Array:
+    """Distance of enc(dec(z)) from z, over the spread of the codes, by point."""
+    assert view.encode is not None
+    spread = np.sqrt(view.Z.astype(np.float64).var(axis=0).sum())
+    if spread == 0:
+        raise NotApplicableError("all codes are alike")
+    again = np.asarray(view.encode(view.X_hat.astype(np.float32)), dtype=np.float64)
+    found: Array = np.linalg.norm(again - view.Z, axis=1) / spread
+    return found
+
+
 def _metric_variance(view: View) -> float:
     from metrics.distortion import variance_of
 
@@ -127,4 +158,12 @@ var_log_det = Metric(
     "var_log_det", _var_log_det, "lower", frozenset({"decoder"}),
     about="variance of log det G over points, 0 where volumes are magnified alike (Nazari et al., ICML 2023)",
     by_point=_log_det_by_point, influence=True, trivial=_affine,
+)  # fmt: skip
+local_mcn = Metric(
+    "local_mcn", _local_mcn, "lower", frozenset({"spread"}), least_rows={"scored": 32}, by_point=_local_conditions,
+    about="mcn without a decoder: of the best linear map from each code's neighbours to the data, [1, inf); _median",
+)  # fmt: skip
+consistency = Metric(
+    "consistency", lambda view: float(_inconsistencies(view).mean()), "lower", frozenset({"reconstruction", "encode"}),
+    by_point=_inconsistencies, about="mean |enc(dec(z)) - z| over the spread of the codes, [0, inf)",
 )  # fmt: skip

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness
 
-from metrics.neighbors import neighbourhood_scores, warm_up
+from metrics.neighbors import neighbourhood_scores
+from metrics.reference import warm_up
 
 
 @pytest.fixture(scope="module")
