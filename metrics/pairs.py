@@ -262,8 +262,9 @@ def _monotone_fit(keys: Array, distances: Array) -> tuple[float, float]:  # prag
         end = _end_of_ties(keys, start)
         total, count = 0.0, np.int64(end - start)
         for at in range(start, end):
-            total += distances[at]
-            squares += float(distances[at]) ** 2
+            value = np.float64(distances[at])
+            total += value
+            squares += value * value
         start = end
         while pools > 0 and totals[pools - 1] * count >= total * counts[pools - 1]:
             pools -= 1
