@@ -100,8 +100,8 @@ class Drawer:
         return drawn
 
     def distances(self, boards: Sequence[Board], records: Sequence[Record]) -> list[Picture]:
-        """Shepard diagrams and co-ranking matrices of each data set, of the same models."""
-        from reports.distances import distances_figure
+        """Shepard diagrams, co-ranking matrices and scores over all scales, of each data set's models."""
+        from reports.distances import distances_figure, scales_figure
         from reports.pictures import read_pictures
 
         first = _first_of_each(_reported_models(records))
@@ -119,6 +119,15 @@ class Drawer:
                 )
                 figure = distances_figure(known, title)
                 drawn.append(self.draw(figure, f"distances-{board.dataset}", title, alt, board.dataset))
+            with_scales = {method: arrays for method, arrays in known.items() if "sizes" in arrays}
+            if with_scales:
+                title = f"{board.dataset}: neighbourhoods of all sizes"
+                alt = (
+                    f"Lines for {', '.join(with_scales)} on {board.dataset}: neighbourhoods kept beyond chance, "
+                    "trustworthiness and continuity over the number of neighbours, on a logarithmic axis."
+                )
+                figure = scales_figure(with_scales, self.style, title)
+                drawn.append(self.draw(figure, f"scales-{board.dataset}", title, alt, board.dataset))
         return drawn
 
     def seeds(self, boards: Sequence[Board], headline: Sequence[str]) -> list[Picture]:

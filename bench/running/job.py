@@ -45,7 +45,7 @@ def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
         fits = _fits(prepared, data, report)
         records = _cell_records(prepared, fits, data)
         used = peak.megabytes()
-        saving.save_pictures(job, fits, data)
+        saving.save_pictures(job, fits, data, partial(_reference_once, _data_key(job), job.setting))
     return [replace(record, started_at=started_at, peak_memory_mb=used) for record in records]
 
 

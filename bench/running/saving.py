@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from bench.running.prepared import Prepared
 
 if TYPE_CHECKING:
     from datasets.base import Data
+    from metrics.reference import Reference
     from metrics.view import View
 
 log = logging.getLogger(__name__)
@@ -78,12 +80,17 @@ def restore(prepared: Prepared, cell: Cell, data: Data) -> Fit | None:
     return Fit(method, restored(loaded, arrays, facts["split"]))
 
 
-def save_pictures(job: Job, fits: Sequence[Fit], data: Data) -> None:
-    """Save pictures of the one reported model that is to have them."""
+def save_pictures(job: Job, fits: Sequence[Fit], data: Data, known: Callable[[str], Reference]) -> None:
+    """Save pictures of the one reported model that is to have them.
+
+    Args:
+        known: gives what is known of a split's rows alone.
+    """
     for cell, fit in zip(job.cells, fits, strict=True):
         if cell.id != job.pictured or fit.fitted is None or fit.status != "ok":
             continue
-        found = kinds.pictures(fit.method, fit.fitted.view(data))
+        view = fit.fitted.view(data, known=partial(known, fit.fitted.split))
+        found = kinds.pictures(fit.method, view)
         arrays = {f"{kind}.{name}": values for kind, parts in found.items() for name, values in parts.items()}
         models.save_pictures(models.model_folder(Path(job.setting.out), cell.id), arrays)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import BadInputError
+from bench.suite import registry
 from bench.suite.choices import starting_point
 from bench.suite.config import load_suite
 from tests.conftest import SMALL_SUITE
@@ -208,3 +209,13 @@ def test_smoke_is_one_seed_two_epochs_and_no_tuning(write_suite):
     suite = load_suite(write_suite(SMALL_SUITE + "[tune]\ntrials = 3\n"), smoke=True)
     assert suite.tune is None and suite.report_seeds == (0,) and suite.max_rows == 300
     assert suite.methods[1].params["epochs"] == 2
+
+
+def test_panels_stand_for_their_metrics_and_all_for_every_one(write_suite):
+    text = "[datasets.digits]\n[methods.pca]\n[metrics]\nuse = {}\nexact_up_to = 500\n"
+    few = load_suite(write_suite('suite = "a"\n' + text.format('["mcn", "geometry", "labels"]')))
+    names = [choice.name for choice in few.metrics]
+    assert names[:2] == ["mcn", "relaxed_distortion"] and "silhouette" in names and len(names) == len(set(names)) == 13
+    assert few.exact_up_to == 500
+    everything = load_suite(write_suite('suite = "a"\n' + text.format('["all"]')))
+    assert set(registry.names("metric")) < {choice.name for choice in everything.metrics}
