@@ -73,7 +73,7 @@ def _proxy_spearman(view: View) -> Scores:
 stress = Metric(
     "stress", _stress, "lower", frozenset({"spread"}), least_rows={"scored": 3},
     about="scale-normalised stress of pairwise distances, [0, 1] (Smelser et al. 2024)", by_point=_stress_by_point,
-    influence=True,
+    influence=True, version=2,
 )  # fmt: skip
 non_metric_stress = Metric(
     "non_metric_stress", lambda view: distances.non_metric_stress(view.reference, view.latent_points), "lower",
@@ -87,7 +87,7 @@ distance_pearson = Metric(
 distance_spearman = Metric(
     "distance_spearman", lambda view: distances.distance_spearman(view.reference, view.latent_points), "higher",
     frozenset({"spread"}),
-    least_rows={"scored": 3}, about="rank correlation of pairwise distances, [-1, 1], chance 0",
+    least_rows={"scored": 3}, about="rank correlation of pairwise distances, [-1, 1], chance 0", version=2,
 )  # fmt: skip
 geodesic_stress = Metric(
     "geodesic_stress", _geodesic_stress, "lower", frozenset({"geodesic", "spread"}), least_rows={"scored": 3},
