@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from metrics.neighbors import NeighbourhoodCounts
+from metrics.products import Points
 from metrics.ranks import RankTally, rank_blocks
 from metrics.reference import Reference, reference_of
 
@@ -118,7 +119,7 @@ class CoRanking:
         return found
 
 
-def coranking(X: Array | Reference, Z: Array, ks: Sequence[int] = ()) -> CoRanking:
+def coranking(X: Points | Reference, Z: Points, ks: Sequence[int] = ()) -> CoRanking:
     """Compare the ranks of all pairs in both spaces, in one pass.
 
     Ranks are exact, ties go to the smaller row number; memory is a block of rows.
@@ -143,7 +144,7 @@ def coranking(X: Array | Reference, Z: Array, ks: Sequence[int] = ()) -> CoRanki
     return CoRanking(tally, reference.n_rows)
 
 
-def preservation_curve(X: Array | Reference, Z: Array) -> Array:
+def preservation_curve(X: Points | Reference, Z: Points) -> Array:
     """R_NX(K) for K = 1 ... n - 2: how much better than chance neighbourhoods of K points are kept.
 
     R_NX(K) = ((n - 1) Q_NX(K) - K) / (n - 1 - K), Q_NX being `metrics.neighbors.knn_preservation`.
@@ -162,7 +163,7 @@ def preservation_curve(X: Array | Reference, Z: Array) -> Array:
     return coranking(X, Z).beyond_chance
 
 
-def auc_log_rnx(X: Array | Reference, Z: Array) -> float:
+def auc_log_rnx(X: Points | Reference, Z: Points) -> float:
     """Area under R_NX(K) over a logarithmic axis of K: all scales, the small ones weighing most.
 
     Args:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from metrics.pairs import Pairs
+from metrics.products import Points
 
 Array = np.ndarray
 
 
-def densities(points: Array, pairs: Pairs, sigma: float) -> Array:
+def densities(points: Points, pairs: Pairs, sigma: float) -> Array:
     """Share of each scored point in the density: the sum over other points of exp(-(d / largest d)^2 / sigma).
 
     Args:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from metrics import pairs
+from metrics.products import Points
 from metrics.reference import Reference, reference_of
 
 Array = np.ndarray
@@ -17,7 +18,7 @@ Array = np.ndarray
 _NEAR_PERFECT = 1e-4
 
 
-def stress(X: Array | Reference, Z: Array) -> float:
+def stress(X: Points | Reference, Z: Points) -> float:
     """Scale-normalised stress: the normalised stress of the embedding at its best uniform scale.
 
     sqrt(1 - (sum d_X d_Z)^2 / (sum d_X^2 sum d_Z^2)) over pairs.
@@ -44,7 +45,7 @@ def stress_of(reference: Reference, Z: Array, sums: pairs.PairSums) -> float:
     return float(np.sqrt(min(1.0, left / sums.xx)))
 
 
-def distance_pearson(X: Array | Reference, Z: Array) -> float:
+def distance_pearson(X: Points | Reference, Z: Points) -> float:
     """Linear correlation between distances in the data and in the embedding.
 
     Args:
@@ -57,7 +58,7 @@ def distance_pearson(X: Array | Reference, Z: Array) -> float:
     return pairs.pair_sums(reference.points, Z, reference.pairs).correlation
 
 
-def distance_spearman(X: Array | Reference, Z: Array) -> float:
+def distance_spearman(X: Points | Reference, Z: Points) -> float:
     """Spearman rank correlation between distances in the data and in the embedding.
 
     Args:
@@ -70,7 +71,7 @@ def distance_spearman(X: Array | Reference, Z: Array) -> float:
     return pairs.rank_correlation(reference.distance_ranks, Z, reference.pairs)
 
 
-def non_metric_stress(X: Array | Reference, Z: Array) -> float:
+def non_metric_stress(X: Points | Reference, Z: Points) -> float:
     """How far distances in the embedding are from any monotone function of those in the data.
 
     sqrt(sum (d_Z - h(d_X))^2 / sum d_Z^2) over pairs, h the best monotone fit.

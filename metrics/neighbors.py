@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from metrics.products import Points, SquaredDistances, on_host, points_of
+
 Array = np.ndarray
 
 _BLOCK_ELEMENTS = 4_000_000
@@ -62,7 +64,7 @@ class NeighbourhoodCounts(NamedTuple):
         return 2.0 / (len(self.shared) * self.k * (2 * self.n - 3 * self.k - 1))
 
 
-def knn_preservation(X: Array, Z: Array, k: int = 10) -> float:
+def knn_preservation(X: Points, Z: Points, k: int = 10) -> float:
     """Q_NX(k): share of the k nearest neighbours in X that are among the k nearest in Z.
 
     Args:
@@ -76,7 +78,7 @@ def knn_preservation(X: Array, Z: Array, k: int = 10) -> float:
     return neighbourhood_scores(X, Z, k).knn_preservation
 
 
-def trustworthiness(X: Array, Z: Array, k: int = 10) -> float:
+def trustworthiness(X: Points, Z: Points, k: int = 10) -> float:
     """Penalises neighbours in Z that are far in X: 1 - 2/(nk(2n-3k-1)) sum max(0, rank in X - k).
 
     Args:
@@ -90,7 +92,7 @@ def trustworthiness(X: Array, Z: Array, k: int = 10) -> float:
     return neighbourhood_scores(X, Z, k).trustworthiness
 
 
-def continuity(X: Array, Z: Array, k: int = 10) -> float:
+def continuity(X: Points, Z: Points, k: int = 10) -> float:
     """Penalises neighbours in X that are far in Z: `trustworthiness` with X and Z exchanged.
 
     Source: Venna and Kaski 2001, ICANN.
@@ -98,12 +100,12 @@ def continuity(X: Array, Z: Array, k: int = 10) -> float:
     return neighbourhood_scores(X, Z, k).continuity
 
 
-def neighbourhood_scores(X: Array, Z: Array, k: int = 10) -> NeighbourhoodScores:
+def neighbourhood_scores(X: Points, Z: Points, k: int = 10) -> NeighbourhoodScores:
     """All three scores of one k from a single pass over the distances; see `neighbourhood_counts`."""
     return neighbourhood_counts(X, Z, k).scores
 
 
-def neighbourhood_counts(X: Array, Z: Array, k: int = 10) -> NeighbourhoodCounts:
+def neighbourhood_counts(X: Points, Z: Points, k: int = 10) -> NeighbourhoodCounts:
     """What all three scores of one k are made of, by point, from a single pass over the distances.
 
     Raises:
@@ -121,7 +123,7 @@ def neighbourhood_counts(X: Array, Z: Array, k: int = 10) -> NeighbourhoodCounts
     return NeighbourhoodCounts(k, n, *counts)
 
 
-def nearest_neighbours(X: Array, k: int) -> Array:
+def nearest_neighbours(X: Points, k: int) -> Array:
     """Row numbers (n, k) of the k nearest other points, nearest first, ties by row number."""
     X = points_of(X)
     found = np.empty((len(X), k), dtype=np.int64)
@@ -174,25 +176,7 @@ def is_classified_by_others(Z: Array, y: Array, k: int = 10) -> Array:
     return found
 
 
-def points_of(values: Array) -> Array:
-    """Points as float64, near the origin.
-
-    Raises:
-        ValueError: a value is not finite.
-    """
-    points = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(points).all():
-        raise ValueError("points must be finite")
-    # Shifting by a multiple of a power of two removes a large offset, which would cancel in the products
-    # below, and keeps values on a binary grid exact, so that their ties remain ties.
-    spread = np.abs(points - points.mean(axis=0)).max(initial=0.0)
-    if spread == 0:
-        return np.zeros_like(points)
-    grid = 2.0 ** np.floor(np.log2(spread))
-    return points - np.round(points.mean(axis=0) / grid) * grid
-
-
-def blocks(*clouds: Array) -> tuple[Iterator[slice] | Iterator[Array], ...]:
+def blocks(*clouds: Points) -> tuple[Iterator[slice] | Iterator[Array], ...]:
     """Row slices, and for each cloud of n points the squared distances (rows, n) of those rows."""
     n = len(clouds[0])
     size = max(1, _BLOCK_ELEMENTS // n)
@@ -200,14 +184,9 @@ def blocks(*clouds: Array) -> tuple[Iterator[slice] | Iterator[Array], ...]:
     return iter(slices), *(_distances(cloud, slices) for cloud in clouds)
 
 
-def _distances(cloud: Array, slices: list[slice]) -> Iterator[Array]:
-    norms = np.einsum("ij,ij->i", cloud, cloud)
-    for rows in slices:
-        squared = cloud[rows] @ cloud.T
-        squared *= -2
-        squared += norms
-        squared += norms[rows, None]
-        yield squared
+def _distances(cloud: Points, slices: list[slice]) -> Iterator[Array]:
+    squared = SquaredDistances(cloud)
+    return (on_host(squared.of(rows)) for rows in slices)
 
 
 @njit(cache=True)

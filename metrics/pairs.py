@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from metrics.products import Points, SquaredDistances, on_host
+
 Array = np.ndarray
 
 ALL_PAIRS_UP_TO = 10_000
@@ -36,17 +38,13 @@ class Pairs:
     def __len__(self) -> int:
         return self.n * (self.n - 1) // 2 if self.rows is None else len(self.rows) * (self.n - 1)
 
-    def distances(self, points: Array) -> Iterator[Array]:
+    def distances(self, points: Points) -> Iterator[Array]:
         """Distances of the pairs, block by block, float64; for all points in the same blocks and order."""
-        norms = np.einsum("ij,ij->i", points, points)
+        squared = SquaredDistances(points)
         for rows in self._blocks():
-            first = rows[0] if self.rows is None else 0
-            squared = points[rows] @ points[first:].T
-            squared *= -2
-            squared += norms[first:]
-            squared += norms[rows, None]
+            first = int(rows[0]) if self.rows is None else 0
             flat = np.empty(self._size(rows))
-            _flatten(squared, rows - first, self.rows is None, flat)
+            _flatten(on_host(squared.of(rows, first)), rows - first, self.rows is None, flat)
             yield flat
 
     def ends(self) -> Iterator[tuple[Array, Array]]:
@@ -102,7 +100,7 @@ class PairSums:
         return (self.xz - self.x * self.z / n) / math.sqrt(spread_x * spread_z)
 
 
-def pair_sums(X: Array, Z: Array, pairs: Pairs) -> PairSums:
+def pair_sums(X: Points, Z: Points, pairs: Pairs) -> PairSums:
     """Sums over the pairs of float64 points (n, D) and (n, d).
 
     By point they are over all pairs of each of the n points, or over those of each query row.
@@ -120,7 +118,7 @@ def pair_sums(X: Array, Z: Array, pairs: Pairs) -> PairSums:
     return PairSums(len(pairs), x, z, xx, xz, zz, by_point)
 
 
-def residual(X: Array, Z: Array, pairs: Pairs, scale: float) -> float:
+def residual(X: Points, Z: Points, pairs: Pairs, scale: float) -> float:
     """Sum over the pairs of (d_X - scale d_Z)^2."""
     differences = (x - scale * z for x, z in zip(pairs.distances(X), pairs.distances(Z), strict=True))
     return math.fsum(float(d @ d) for d in differences)
@@ -151,7 +149,7 @@ def _add_rows(d_x: Array, d_z: Array, counts: Array, out: Array) -> None:  # pra
             out[i, 2] += z * z
 
 
-def distance_ranks(points: Array, pairs: Pairs) -> Array:
+def distance_ranks(points: Points, pairs: Pairs) -> Array:
     """Twice the mean rank of each pair's distance among all of them, uint32 (pairs,), in the pairs' order.
 
     Ranks begin with 1; ties, which are distances equal in single precision, are at their mean rank.
@@ -163,7 +161,7 @@ def distance_ranks(points: Array, pairs: Pairs) -> Array:
     return ranks
 
 
-def rank_correlation(ranks: Array, points: Array, pairs: Pairs) -> float:
+def rank_correlation(ranks: Array, points: Points, pairs: Pairs) -> float:
     """Spearman's, of known `distance_ranks` with the distances of other points; NaN where one kind is constant."""
     keys = _keys(points, pairs, ranks)
     keys.sort()
@@ -171,7 +169,7 @@ def rank_correlation(ranks: Array, points: Array, pairs: Pairs) -> float:
     return both / math.sqrt(of_x * of_z) if of_x > 0 and of_z > 0 else float("nan")
 
 
-def non_metric_stress(ranks: Array, points: Array, pairs: Pairs) -> float:
+def non_metric_stress(ranks: Array, points: Points, pairs: Pairs) -> float:
     """sqrt(sum (d_Z - h)^2 / sum d_Z^2), h the best fit to d_Z that is monotone in the distances of these ranks.
 
     Pairs that are tied in rank have one h.
@@ -185,7 +183,7 @@ def non_metric_stress(ranks: Array, points: Array, pairs: Pairs) -> float:
     return math.sqrt(max(0.0, 1 - fitted / squares)) if squares > 0 else float("nan")
 
 
-def _keys(points: Array, pairs: Pairs, low: Array) -> Array:
+def _keys(points: Points, pairs: Pairs, low: Array) -> Array:
     """Integers that are ordered as the distances are, in single precision, with others in their lower half."""
     keys, at = np.empty(len(pairs), dtype=np.int64), 0
     for block in pairs.distances(points):

@@ -11,36 +11,36 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numba import njit
 
+from metrics.products import Points, SquaredDistances, is_tensor, on_host
+
 Array = np.ndarray
 
 # What a block of distances may take, in numbers of 8 bytes.
 _BLOCK = 2_000_000
 
 
-def rank_blocks(points: Array, rows: Array | None = None) -> Iterator[tuple[slice, Array]]:
+def rank_blocks(points: Points, rows: Array | None = None) -> Iterator[tuple[slice, Array]]:
     """Ranks (block, n) of all n points from some of them, block by block; and which of `rows` a block is.
 
     Args:
-        points: float64 (n, d), near the origin (`metrics.neighbors.points_of`).
+        points: float64 (n, d), near the origin (`metrics.products.points_of`).
         rows: row numbers of the points that ranks are counted from; all of them where it is None.
     """
     n = len(points)
     rows = np.arange(n) if rows is None else rows
     size = max(1, _BLOCK // n)
-    norms = np.einsum("ij,ij->i", points, points)
+    squared = SquaredDistances(points)
     for start in range(0, len(rows), size):
         here = rows[start : start + size]
-        squared = points[here] @ points.T
-        squared *= -2
-        squared += norms
-        squared += norms[here, None]
-        yield slice(start, start + len(here)), ranks_of(squared, here)
+        yield slice(start, start + len(here)), ranks_of(squared.of(here), here)
 
 
-def ranks_of(squared: Array, rows: Array) -> Array:
+def ranks_of(squared: Points, rows: Array) -> Array:
     """Ranks (m, n) of n points, from their squared distances (m, n) from the points `rows` (m,); overwrites those."""
     n = squared.shape[1]
     mask = (1 << max(1, int(n - 1).bit_length())) - 1
+    if is_tensor(squared):
+        return _ranks_of_tensor(squared, rows, mask).astype(rank_type(n))
     keys = squared.view(np.int64)
     _pack(keys, rows, mask)
     keys.sort(axis=1)
@@ -52,6 +52,18 @@ def ranks_of(squared: Array, rows: Array) -> Array:
 def rank_type(n: int) -> type[np.uint16] | type[np.uint32]:
     """The smallest integers that hold ranks of n points."""
     return np.uint16 if n <= 2**16 else np.uint32
+
+
+def _ranks_of_tensor(squared: Points, rows: Array, mask: int) -> Array:
+    """What `_pack`, a sort and `_unpack` make of an array, on the tensor's device."""
+    import torch
+
+    keys = squared.view(torch.int64)
+    columns = torch.arange(keys.shape[1], device=keys.device)
+    keys = torch.where(keys > 0, (keys & ~mask) | columns, columns)
+    keys[torch.arange(len(rows)), rows] = -1 - mask + torch.as_tensor(rows, device=keys.device)
+    order = keys.sort(dim=1).values & mask
+    return on_host(torch.empty_like(order).scatter_(1, order, columns.expand_as(order)))
 
 
 @njit(cache=True)

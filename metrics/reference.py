@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from metrics.density import densities
-from metrics.neighbors import points_of
 from metrics.pairs import Pairs, distance_ranks
+from metrics.products import Points, on_host, points_of
 from metrics.ranks import rank_blocks
 
 Array = np.ndarray
@@ -30,13 +30,13 @@ class Reference:
             have been counted before; else they are counted block by block, each time they are asked for.
     """
 
-    X: Array
+    X: Points
     rows: Array | None = None
     ranks: Array | None = field(default=None, repr=False)
     _found: dict[object, Array] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def sampled(cls, X: Array, exact_up_to: int) -> Reference:
+    def sampled(cls, X: Points, exact_up_to: int) -> Reference:
         """All points, or of more than so many query points that are drawn by a fixed seed, against all."""
         if len(X) <= exact_up_to:
             return cls(X)
@@ -51,8 +51,8 @@ class Reference:
         return self.n if self.rows is None else len(self.rows)
 
     @cached_property
-    def points(self) -> Array:
-        """X in double precision, near the origin."""
+    def points(self) -> Points:
+        """X in double precision, near the origin, where X is."""
         return points_of(self.X)
 
     @cached_property
@@ -71,7 +71,7 @@ class Reference:
 
     def of_labels(self, y: Array, score: Callable[[Array, Array, Array | None], Array]) -> Array:
         """`score(points, labels, rows)` of the points themselves, which is asked for with each embedding of them."""
-        return self._once((score.__name__, y.tobytes()), lambda: score(self.points, y, self.rows))
+        return self._once((score.__name__, y.tobytes()), lambda: score(on_host(self.points), y, self.rows))
 
     def _once(self, what: object, compute: Callable[[], Array]) -> Array:
         if what not in self._found:
@@ -93,13 +93,13 @@ class Reference:
             self.ranks = np.concatenate([ranks for _, ranks in rank_blocks(self.points, self.rows)])
 
 
-def reference_of(X: Array | Reference, Z: Array) -> tuple[Reference, Array]:
+def reference_of(X: Points | Reference, Z: Points) -> tuple[Reference, Points]:
     """What is known of X, and Z as points.
 
     Raises:
         ValueError: they differ in length, hold values that are not finite, or fewer than 3 points.
     """
-    reference = X if isinstance(X, Reference) else Reference(np.asarray(X))
+    reference = X if isinstance(X, Reference) else Reference(X)
     if len(Z) != reference.n or reference.n < 3:
         raise ValueError(f"X and Z need the same number of rows, at least 3; got {reference.n} and {len(Z)}")
     return reference, points_of(Z)

@@ -330,7 +330,7 @@ class View:
     @cached_property
     def latent_points(self) -> Array:
         """Z in double precision, near the origin."""
-        from metrics.neighbors import points_of
+        from metrics.products import points_of
 
         return points_of(self.Z)
 

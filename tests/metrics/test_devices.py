@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from metrics import density, distances
+from metrics.coranking import coranking
 from metrics.distortion import (
     log_det_variance,
     mean_condition_number,
@@ -16,6 +19,8 @@ from metrics.distortion import (
 from metrics.ensembles import stacked
 from metrics.geodesics import curve_lengths, geodesics
 from metrics.geometry import jacobian, pull_back, pullback_metric
+from metrics.neighbors import nearest_neighbours, neighbourhood_scores
+from metrics.reference import Reference
 
 pytestmark = pytest.mark.gpu
 
@@ -117,3 +122,38 @@ def test_geodesics_of_many_models_in_one_batch(device):
 
 def test_curve_lengths(device, dtype):
     agree(curve_lengths, device, dtype, points(dtype, 7, 33, 2))
+
+
+POINTS = np.random.default_rng(2).normal(size=(150, 6))
+CLOUDS = {"points": POINTS, "ties": np.round(POINTS * 2) / 2, "far": POINTS + 1e6}
+
+
+def curves(X, Z):
+    found = coranking(X, Z, [10])
+    return np.stack([found.kept, found.trustworthiness, found.continuity, found.false_error, found.missing_error])
+
+
+def density_divergence(X, Z):
+    return density.divergence(X.densities(0.1), Reference(Z, X.rows).densities(0.1))
+
+
+SCORES = [
+    curves, density_divergence,
+    distances.stress, distances.non_metric_stress, distances.distance_pearson, distances.distance_spearman,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("score", SCORES, ids=lambda score: score.__name__)
+@pytest.mark.parametrize("X", CLOUDS.values(), ids=CLOUDS)
+@pytest.mark.parametrize("rows", [None, np.arange(3, 90, 2)], ids=["all", "queries"])
+def test_scores_of_points_take_tensors(score, X, rows, device):
+    Z = X[:, :2]
+    on_device = score(Reference(torch.as_tensor(X, device=device), rows), torch.as_tensor(Z, device=device))
+    np.testing.assert_allclose(on_device, score(Reference(X, rows), Z), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("X", CLOUDS.values(), ids=CLOUDS)
+def test_neighbours_of_tensors(X, device):
+    on_device = torch.as_tensor(X, device=device)
+    np.testing.assert_array_equal(nearest_neighbours(on_device, 5), nearest_neighbours(X, 5))
+    assert neighbourhood_scores(on_device, on_device[:, :2], 10) == neighbourhood_scores(X, X[:, :2], 10)

@@ -16,8 +16,9 @@ from metrics.coranking import coranking
 from metrics.density import densities, divergence
 from metrics.distortion import condition_numbers
 from metrics.local_linear import local_metrics
-from metrics.neighbors import neighbourhood_counts, points_of
+from metrics.neighbors import neighbourhood_counts
 from metrics.pairs import Pairs, pair_sums
+from metrics.products import points_of
 from metrics.reference import Reference
 
 N = 60
