@@ -101,6 +101,7 @@ class View:
         deviation: maps latent points to the predictive standard deviation of each feature, or None.
         encode: maps data to latent points, or None.
         known: gives what was computed before of the scored points alone, or None.
+        attached_floor: gives the mean condition number of the common decoder where the true one is 1, or None.
     """
 
     data: Any
@@ -114,6 +115,7 @@ class View:
     deviation: Callable[[Array], Array] | None = None
     encode: Callable[[Array], Array] | None = None
     known: Callable[[], Reference] | None = None
+    attached_floor: Callable[[], float | None] | None = None
 
     def missing(self, need: str) -> str | None:
         """Why a metric's need is not met, or None where it is."""

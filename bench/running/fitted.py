@@ -45,15 +45,17 @@ class Fitted:
         data: Data,
         fit_attached: Callable[[], nn.Module] | None = None,
         known: Callable[[], Reference] | None = None,
+        attached_floor: Callable[[], float | None] | None = None,
     ) -> View:
         """What metrics may ask of it; without `fit_attached`, of all but the common attached decoder.
 
         Args:
             known: gives what was computed before of the scored points alone.
+            attached_floor: gives the mean condition number of the common decoder where the true one is 1.
         """
         return View(
             data, self.split, self.Z, self.Z_train, self.decode, self.decoders, fit_attached or _no_attached,
-            self.proxy_features, self.deviation, self.encode, known,
+            self.proxy_features, self.deviation, self.encode, known, attached_floor,
         )  # fmt: skip
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.plan.jobs import Job, Setting
 from bench.record.cells import Cell, Group, Unit
 from bench.record.records import Record, Score, asked, empty_scores
 from bench.running import saving
-from bench.running.common_decoders import AttachedDecoders
-from bench.running.fitted import NonFiniteError, observe
+from bench.running.common_decoders import AttachedDecoders, floor_of_conditions
+from bench.running.fitted import Fitted, NonFiniteError, observe
 from bench.running.fitting import Fit, Report, fit_cells
 from bench.running.memory import PeakMemory
 from bench.running.prepared import Prepared
@@ -27,6 +27,11 @@ from bench.suite.data import DatasetSpec, load_data
 from datasets.base import Data, content_hash
 from methods.training.device import choose_device
 from metrics.reference import Reference
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from metrics.view import View
 
 
 def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
@@ -66,6 +71,20 @@ def _reference_once(spec: str, setting: Setting, split: str) -> Reference:
     return reference_of(data, split, content, setting.exact_up_to, Path(setting.out))
 
 
+@lru_cache(maxsize=8)
+def _floor_once(spec: str, setting: Setting, split: str, latent_dim: int) -> float | None:
+    """What the common decoder gives of a plane; the same for all models of the data."""
+    data = _load_once(spec, setting.root)
+    return floor_of_conditions(data, DatasetSpec(**json.loads(spec)), split, latent_dim, setting.device)
+
+
+def _view(job: Job, fitted: Fitted, data: Data, fit_attached: Callable[[], nn.Module]) -> View:
+    """A fitted model with all that metrics may ask for; what belongs to the data alone is computed once."""
+    known = partial(_reference_once, _data_key(job), job.setting, fitted.split)
+    floor = partial(_floor_once, _data_key(job), job.setting, fitted.split, fitted.Z.shape[1])
+    return fitted.view(data, fit_attached, known, floor)
+
+
 def _data_key(job: Job) -> str:
     return json.dumps(asdict(job.cells[0].dataset), sort_keys=True)
 
@@ -73,14 +92,13 @@ def _data_key(job: Job) -> str:
 def _cell_records(prepared: Prepared, fits: Sequence[Fit], data: Data) -> list[Record]:
     job = prepared.job
     attached = AttachedDecoders(job, fits, data)
-    known = partial(_reference_once, _data_key(job), job.setting)
     records = []
     for position, (cell, fit) in enumerate(zip(job.cells, fits, strict=True)):
         began, before = time.perf_counter(), attached.seconds
         scores: list[Score] = []
         explained = None
         if fit.fitted is not None and fit.status == "ok":
-            view = fit.fitted.view(data, partial(attached.get, position), partial(known, fit.fitted.split))
+            view = _view(job, fit.fitted, data, partial(attached.get, position))
             scores = score([view], prepared.metrics)
             explained = explained_variance(view, prepared.metrics)
             if cell.phase == "final":
@@ -101,9 +119,8 @@ def _group_record(prepared: Prepared, group: Group, data: Data) -> Record:
     scores: list[Score] = []
     explained: list[float] = []
     if broken is None:
-        known = partial(_reference_once, _data_key(prepared.job), prepared.job.setting)
         views = [
-            fit.fitted.view(data, partial(attached.get, at), partial(known, fit.fitted.split))
+            _view(prepared.job, fit.fitted, data, partial(attached.get, at))
             for at, fit in enumerate(fits)
             if fit.fitted
         ]

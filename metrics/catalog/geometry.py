@@ -67,7 +67,9 @@ def _conditions(G: Tensor) -> dict[str, float]:
 def _mcn_attached(view: View) -> Scores:
     residual, spread = float(np.mean((view.X - view.attached_X_hat) ** 2)), float(view.squared_deviations.mean())
     explained = 1 - residual / spread if spread > 0 else np.nan
-    return {**_conditions(view.attached_metric_tensor), "_explained_variance": explained}
+    floor = None if view.attached_floor is None else view.attached_floor()
+    found = {**_conditions(view.attached_metric_tensor), "_explained_variance": explained}
+    return found if floor is None else {**found, "_floor": floor}
 
 
 def _attached_by_point(view: View) -> Array:
@@ -146,8 +148,8 @@ mcn = Metric(
 )  # fmt: skip
 mcn_attached = Metric(
     "mcn_attached", _mcn_attached, "lower",
-    about="mcn of one common decoder refitted to every method's layout, [1, inf); _explained_variance of that decoder",
-    by_point=_attached_by_point, variants={"_explained_variance": "higher"},
+    about="mcn of one common decoder refitted to each layout, [1, inf); its _explained_variance, its _floor on a plane",
+    by_point=_attached_by_point, variants={"_explained_variance": "higher"}, version=2,
 )  # fmt: skip
 metric_variance = Metric(
     "metric_variance", _metric_variance, "lower", frozenset({"decoder"}),

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA as SklearnPCA
 
+from bench.running.common_decoders import floor_of_conditions
 from bench.running.fitted import observe
 from bench.running.scoring import by_point, explained_variance, score
+from bench.suite.data import DatasetSpec
 from datasets.base import Data
 from datasets.manifolds import SCurve
 from methods.ensemble_vae import EnsembleVAE
@@ -156,3 +158,10 @@ def test_explained_variance_is_that_of_the_principal_components(data):
     assert explained_variance(seen, geometry) == pytest.approx(share, rel=1e-5)
     assert explained_variance(seen, [("stress", stress)]) is None
     assert explained_variance(observe(Named(), data, "test").view(data), geometry) is None
+
+
+def test_the_floor_of_the_common_decoder_is_just_above_what_a_plane_has():
+    spec, data = DatasetSpec("s", "s", {}, "", None), SCurve(n=200).load()
+    floor = floor_of_conditions(data, spec, "test", 2, "cpu")
+    assert floor is not None and 1 < floor < 1.05
+    assert floor_of_conditions(data, spec, "test", 4, "cpu") is None
