@@ -10,6 +10,8 @@ from itertools import combinations
 
 import numpy as np
 
+from metrics.products import Points, SquaredDistances, on_host, points_of
+
 Array = np.ndarray
 
 _BLOCK = 4_000_000
@@ -33,7 +35,7 @@ def neighbourhood_hit(Z: Array, y: Array, k: int = 10) -> Array:
     return found
 
 
-def silhouettes(points: Array, y: Array, rows: Array | None = None) -> Array:
+def silhouettes(points: Points, y: Array, rows: Array | None = None) -> Array:
     """(b - a) / max(a, b) of each point: a its mean distance to its label's others, b to those of the nearest label.
 
     Args:
@@ -44,7 +46,7 @@ def silhouettes(points: Array, y: Array, rows: Array | None = None) -> Array:
 
     Source: Rousseeuw 1987.
     """
-    points = np.asarray(points, dtype=np.float64)
+    squared = SquaredDistances(points_of(points))
     rows = np.arange(len(points)) if rows is None else rows
     labels, codes = np.unique(y, return_inverse=True)
     members = np.eye(len(labels))[codes]
@@ -52,7 +54,9 @@ def silhouettes(points: Array, y: Array, rows: Array | None = None) -> Array:
     found = np.empty(len(rows))
     for at in np.array_split(np.arange(len(rows)), max(1, len(rows) * len(points) // _BLOCK)):
         here, own = rows[at], codes[rows[at]]
-        sums = _distances(points[here], points) @ members
+        between_points = on_host(squared.of(here))
+        between_points[np.arange(len(at)), here] = 0
+        sums = np.sqrt(np.maximum(between_points, 0, out=between_points), out=between_points) @ members
         within = sums[np.arange(len(at)), own] / np.maximum(sizes[own] - 1, 1)
         between = sums / sizes
         between[np.arange(len(at)), own] = np.inf

@@ -10,7 +10,7 @@ import numpy as np
 
 from metrics.density import densities
 from metrics.pairs import Pairs, distance_ranks
-from metrics.products import Points, on_host, points_of
+from metrics.products import Points, points_of
 from metrics.ranks import rank_blocks
 
 Array = np.ndarray
@@ -69,9 +69,9 @@ class Reference:
         """`metrics.density.densities` of these points."""
         return self._once(("densities", sigma), lambda: densities(self.points, self.pairs, sigma))
 
-    def of_labels(self, y: Array, score: Callable[[Array, Array, Array | None], Array]) -> Array:
+    def of_labels(self, y: Array, score: Callable[[Points, Array, Array | None], Array]) -> Array:
         """`score(points, labels, rows)` of the points themselves, which is asked for with each embedding of them."""
-        return self._once((score.__name__, y.tobytes()), lambda: score(on_host(self.points), y, self.rows))
+        return self._once((score.__name__, y.tobytes()), lambda: score(self.points, y, self.rows))
 
     def _once(self, what: object, compute: Callable[[], Array]) -> Array:
         if what not in self._found:

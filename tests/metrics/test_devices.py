@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from metrics import density, distances
+from metrics import density, distances, labels
 from metrics.coranking import coranking
 from metrics.distortion import (
     log_det_variance,
@@ -137,8 +137,12 @@ def density_divergence(X, Z):
     return density.divergence(X.densities(0.1), Reference(Z, X.rows).densities(0.1))
 
 
+def silhouettes(X, Z):
+    return X.of_labels(np.arange(len(POINTS)) % 3, labels.silhouettes)
+
+
 SCORES = [
-    curves, density_divergence,
+    curves, silhouettes, density_divergence,
     distances.stress, distances.non_metric_stress, distances.distance_pearson, distances.distance_spearman,
 ]  # fmt: skip
 
