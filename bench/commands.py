@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 def run_suite(suite: Suite, out: Path, options: Options, console: Console, *, quiet: bool) -> int:
     """Run what is missing and write all results; how many cells of the suite have failed."""
-    _check_device(options.device)
+    if suite.executor_called(options.executor).target == "local":
+        _check_device(options.device)
     with locked(out), _terminated_as_interrupt():
         ledger = Ledger(out)
         with Display(console, quiet=quiet) as display:

@@ -40,8 +40,13 @@ def run(
         typer.Option("--retry", metavar="STATUSES", help="Run cells again that ended so, e.g. failed,timeout."),
     ] = "",
     executor: Annotated[
-        str, typer.Option(metavar="NAME|file.py:Class", help="What computes jobs: local, or a plug-in.")
-    ] = "local",
+        str,
+        typer.Option(
+            metavar="NAME|file.py:Class",
+            help="What computes jobs: local, slurm, ray, or a class of your own [default: the suite's, or local].",
+            show_default=False,
+        ),
+    ] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines in place of a progress bar.")] = False,
 ) -> None:
     """Run what of the suite is missing; write results, report and MLflow runs; print the leaderboard.
@@ -56,6 +61,27 @@ def run(
     options = Options(n_jobs, device.value, methods, datasets, _statuses(retry), executor)
     try:
         failed = run_suite(suite, _out(out, suite), options, console(), quiet=quiet)
+    except KeyboardInterrupt:
+        sys.stderr.write("bench: interrupted; the same command again goes on from here\n")
+        raise typer.Exit(INTERRUPTED) from None
+    leave(FAILED if failed else 0)
+
+
+@app.command()
+def worker(
+    file: Annotated[Path, typer.Argument(metavar="JOBS.json", help="A file in the batches/ of a result folder.")],
+    n_jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=0, help="Worker processes; 0 means one for each core.")
+    ] = 0,
+) -> None:
+    """Compute a file of jobs, as a node of a cluster does, and write their part of the ledger.
+
+    The same command again goes on. Exit code 1 if a cell failed.
+    """
+    from bench.running.batch import run as run_batch
+
+    try:
+        failed = run_batch(file, n_jobs)
     except KeyboardInterrupt:
         sys.stderr.write("bench: interrupted; the same command again goes on from here\n")
         raise typer.Exit(INTERRUPTED) from None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from bench.record.cells import Cell, Group, Unit, digest, unit_from_json
 from bench.suite import metrics
@@ -19,6 +21,7 @@ class Setting:
         device: 'auto', 'cpu' or 'cuda'. sharers: processes that share it.
         timeout: seconds for each cell. memory: bytes for a process.
         exact_up_to: rows of a split that are all scored by ranks and distances; of more, query rows against all.
+        suite, git_sha, git_dirty: what its records say they are of.
     """
 
     root: str
@@ -28,6 +31,14 @@ class Setting:
     memory: int
     sharers: int = 1
     exact_up_to: int = 20_000
+    suite: str = ""
+    git_sha: str = ""
+    git_dirty: bool = False
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        """The fields of a record that are the same for all of a run."""
+        return {"suite": self.suite, "git_sha": self.git_sha, "git_dirty": self.git_dirty}
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,12 @@ def job_to_json(job: Job) -> str:
 
 
 def job_from_json(text: str | bytes) -> Job:
-    fields = json.loads(text)
+    return job_of(json.loads(text))
+
+
+def job_of(known: Mapping[str, Any]) -> Job:
+    """The job that `dataclasses.asdict` made this of."""
+    fields = dict(known)
     fields["cells"] = tuple(unit_from_json(cell) for cell in fields["cells"])
     fields["group"] = None if fields["group"] is None else unit_from_json(fields["group"])
     fields["setting"] = Setting(**fields["setting"])

@@ -11,7 +11,7 @@ from bench.plan.protocol import Request
 from bench.record.cells import Cell, Group, digest
 from bench.suite.choices import MethodChoice
 from bench.suite.config import Suite
-from methods.training.device import choose_device
+from methods.training.device import device_type
 
 # Models trained at once: on a CPU sixteen share nearly all that can be shared (docs/measurements/stacks.md), a GPU
 # takes as many as its memory holds.
@@ -34,7 +34,7 @@ class Stacking:
     @classmethod
     def of(cls, suite: Suite, n_workers: int, device: str) -> Stacking:
         n_methods = sum(method.least_stack is not None for method in suite.methods)
-        return cls(n_methods * len(suite.datasets), n_workers, suite.stack or _MOST[choose_device(device).type])
+        return cls(n_methods * len(suite.datasets), n_workers, suite.stack or _MOST[device_type(device)])
 
     def n_stacks(self, method: MethodChoice, n_alike: int) -> int:
         """Jobs that so many cells of one shape become."""

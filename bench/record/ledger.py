@@ -1,6 +1,6 @@
 """The ledger: append-only JSON lines in DIR/ledger, the only truth about what has been run.
 
-Each coordinator writes a file of its own; one line is one job with all its records, so that a kill leaves
+Each process that writes has a part of its own, a file; one line is one job with all its records, so that a kill leaves
 either the whole job or a torn last line, which is skipped.
 """
 
@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,39 @@ FOLDER = "ledger"
 SCHEMA = 1
 
 
+class Part:
+    """One file of a ledger, appended to by one process; each line is on the disk before `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        if self._descriptor is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._end_a_torn_line()
+        line = memoryview(json.dumps({"schema": SCHEMA, **entry}, allow_nan=False).encode() + b"\n")
+        while line:
+            line = line[os.write(self._descriptor, line) :]
+        os.fsync(self._descriptor)
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Append the records of one job."""
+        self.append({"kind": "job", "records": [record.to_json() for record in records]})
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _end_a_torn_line(self) -> None:
+        assert self._descriptor is not None
+        size = os.fstat(self._descriptor).st_size
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            os.write(self._descriptor, b"\n")
+
+
 class Ledger:
     """What one result folder knows: records by cell id, the chosen configurations, the runs that made it."""
 
@@ -35,7 +68,8 @@ class Ledger:
         self.records: dict[str, Record] = {}
         self.selections: dict[tuple[str, str], dict[str, Any]] = {}
         self.runs: list[dict[str, Any]] = []
-        self._descriptor: int | None = None
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        self._part = Part(self.folder / f"{stamp}-{os.getpid()}.jsonl")
         for path, number, entry in self._lines():
             try:
                 self._take(entry)
@@ -51,32 +85,34 @@ class Ledger:
     def add(self, records: Iterable[Record]) -> list[Record]:
         """Append the records of one job, on the disk before this returns; what each cell's record is now."""
         records = list(records)
-        self._append({"kind": "job", "records": [record.to_json() for record in records]})
+        self._part.add(records)
+        return self.take(records)
+
+    def take(self, records: Iterable[Record]) -> list[Record]:
+        """Know the records of one job, which are in another part already; what each cell's record is now."""
         return [self._merge(record) for record in records]
 
     def select(self, dataset: str, method: str, choice: Mapping[str, Any]) -> None:
         """Note which configuration is reported for a pair, unless it is the one known already."""
         entry = {"kind": "selection", "dataset": dataset, "method": method, **json.loads(json.dumps(choice))}
         if self.selections.get((dataset, method)) != entry:
-            self._append(entry)
+            self._part.append(entry)
             self._take(entry)
 
     def start_run(self, run: Mapping[str, Any]) -> None:
         """Note what started a run: command, suite, versions, hardware, git state, data."""
         entry = {"kind": "run", **run}
-        self._append(entry)
+        self._part.append(entry)
         self._take(entry)
 
     def end_run(self, facts: Mapping[str, Any]) -> None:
         """Note how long the run took that was started last, and how much of it was its cells' own work."""
         entry = {"kind": "end", **facts}
-        self._append(entry)
+        self._part.append(entry)
         self._take(entry)
 
     def close(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._part.close()
 
     def _take(self, entry: Mapping[str, Any]) -> None:
         if entry["kind"] == "job":
@@ -114,17 +150,6 @@ class Ledger:
         self.records[new.cell.id] = new
         return new
 
-    def _append(self, entry: Mapping[str, Any]) -> None:
-        if self._descriptor is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-            path = self.folder / f"{stamp}-{os.getpid()}.jsonl"
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        line = memoryview(json.dumps({"schema": SCHEMA, **entry}, allow_nan=False).encode() + b"\n")
-        while line:
-            line = line[os.write(self._descriptor, line) :]
-        os.fsync(self._descriptor)
-
     def _lines(self) -> Iterator[tuple[Path, int, dict[str, Any]]]:
         for path in sorted(self.folder.glob("*.jsonl")):
             for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
@@ -143,6 +168,23 @@ class Ledger:
                         f"this one has {SCHEMA}); choose another --out"
                     )
                 yield path, number, entry
+
+
+def records_after(part: Path, position: int) -> tuple[list[Record], int]:
+    """The records that a part holds beyond a position in bytes, and the position behind its last whole line."""
+    try:
+        with part.open("rb") as file:
+            file.seek(position)
+            whole = file.read().rpartition(b"\n")[0]
+    except OSError:
+        return [], position
+    if not whole:
+        return [], position
+    found: list[Record] = []
+    for line in whole.splitlines():
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            found += [Record.from_json(record) for record in json.loads(line)["records"]]
+    return found, position + len(whole) + 1
 
 
 def read(out: Path) -> Ledger:

@@ -6,7 +6,9 @@ coordinator is, `finished` makes of the answer what `wait` returns.
 
 from __future__ import annotations
 
+import faulthandler
 import json
+import random
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -19,6 +21,8 @@ from bench.record.records import Record, Status
 
 # Asked with (job, cell position, epoch, score) whether a cell shall stop early.
 OnEpoch = Callable[[Job, int, int, float], bool]
+# Seconds for imports and compilation.
+WARM_UP_LIMIT = 600.0
 OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
@@ -34,7 +38,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Finished:
-    """A job that ended: with records, or with a failure."""
+    """A job that ended: with records, or with a failure.
+
+    `recorded` says that its records are in a part of the ledger already, which was written where they were computed.
+    """
 
     job: Job
     records: tuple[Record, ...] = ()
@@ -43,6 +50,7 @@ class Finished:
     warm_up_seconds: float = 0.0
     peak_memory: int = 0
     in_fresh_worker: bool = True
+    recorded: bool = False
 
 
 def answer(
@@ -81,9 +89,34 @@ def answer(
     return {**found, "seconds": time.monotonic() - ready, "warm_up_seconds": ready - began}
 
 
-def answer_text(job: str) -> str:
-    """`answer`, where a job and its answer travel as JSON."""
-    return json.dumps(answer(job_from_json(job)), allow_nan=False)
+def answer_text(text: str, threads: int = 1) -> str:
+    """`answer`, where a job and its answer travel as JSON, in a process that has done nothing else.
+
+    That process ends where the job is not done within its limit of time.
+    """
+    job = job_from_json(text)
+    faulthandler.dump_traceback_later(WARM_UP_LIMIT + job.timeout, exit=True)
+    try:
+        clean_slate(job.cells[0].seed, threads)
+        return json.dumps(answer(job), allow_nan=False)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def clean_slate(seed: int, threads: int) -> None:
+    """Undo what an earlier job's method may have changed for the whole process.
+
+    The global random states are seeded too: for a method that draws from them, against the contract.
+    """
+    import numpy as np
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    random.seed(seed)
 
 
 def finished(job: Job, answered: Mapping[str, Any], log: Path) -> Finished:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from bench.record.ledger import Ledger
 from bench.record.provenance import command_line, hardware, source_state, versions
 from bench.record.records import Record
 from bench.running.answer import Finished
-from bench.running.executor import executor_named
-from bench.running.failures import LOGS, failure_record, is_failed, refused_record, with_traceback_file
+from bench.running.executor import at_once, executor_named
+from bench.running.failures import LOGS, is_failed, records_of, refused_record
 from bench.running.staff import Staff
 from bench.suite.config import Suite
 from bench.suite.data import load_dataset
@@ -30,14 +30,17 @@ from bench.track.tracker import Tracker
 
 @dataclass(frozen=True)
 class Options:
-    """How to run a suite, beside what it holds. `executor` is a registered name or 'file.py:Class'."""
+    """How to run a suite, beside what it holds.
+
+    `executor` is a registered name or 'file.py:Class'; the suite's own where it is empty.
+    """
 
     n_workers: int = 0
     device: str = "auto"
     methods: str = "*"
     datasets: str = "*"
     retry: frozenset[str] = frozenset()
-    executor: str = "local"
+    executor: str = ""
 
 
 @dataclass
@@ -99,14 +102,16 @@ class Coordinator:
         return [Pair(spec, method) for spec in specs for method in methods]
 
     def _staff(self) -> None:
-        staff = Staff.of(self.suite, self.options.device, self.options.n_workers)
+        chosen = self.suite.executor_called(self.options.executor)
+        root = None if self.options.executor else self.suite.root
+        made = executor_named(chosen.target, chosen.options, root)
+        staff = Staff.of(self.suite, self.options.device, self.options.n_workers or at_once(made, chosen.options))
         self.stacking = staff.stacking
         self.setting = Setting(
             str(self.suite.root), str(self.out), self.options.device, self.suite.timeout, self.suite.memory,
-            staff.stacking.n_workers, self.suite.exact_up_to,
+            staff.stacking.n_workers, self.suite.exact_up_to, self.suite.name, self.git_sha, self.git_dirty,
         )  # fmt: skip
-        made = executor_named(self.options.executor)
-        self.executor = made(staff.n_workers, staff.threads, self.out / LOGS, self._should_stop)
+        self.executor = made(staff.n_workers, staff.threads, self.out / LOGS, self._should_stop, **chosen.options)
 
     def _announce(self, pairs: list[Pair]) -> None:
         self.display.expect(sum(n_cells(pair, self.suite) for pair in pairs))
@@ -175,18 +180,16 @@ class Coordinator:
         self.display.skip(len(refused))
         self.owner |= dict.fromkeys((cell.id for cell, _ in refused), progress)
         if refused:
-            self._write([refused_record(cell, progress.request, why) for cell, why in refused])
+            self._write([refused_record(cell, progress.request, why, self.setting) for cell, why in refused])
         return bool(refused)
 
     def _refusal(self, cell: Unit) -> str | None:
         return refusal(cell.target, cell.params, self.shapes[cell.dataset.name], self.suite.root)
 
-    def _write(self, records: Sequence[Record]) -> list[Record]:
-        """Put records into the ledger, and pass them on to the tracker; the records as they are now stamped."""
-        stamped = [replace(r, suite=self.suite.name, git_sha=self.git_sha, git_dirty=self.git_dirty) for r in records]
-        for merged in self.ledger.add(stamped):
+    def _write(self, records: Sequence[Record], *, recorded: bool = False) -> None:
+        """Put records into the ledger, if they are not there yet, and pass them on to the tracker."""
+        for merged in self.ledger.take(records) if recorded else self.ledger.add(records):
             self.tracker.record(merged)
-        return stamped
 
     def _keep(self, records: Mapping[str, Record]) -> None:
         """Count the records that were in the ledger already, and show the failures among them."""
@@ -208,15 +211,13 @@ class Coordinator:
         job, failure = finished.job, finished.failure
         self.busy_seconds += finished.warm_up_seconds + (finished.seconds if failure is not None else 0.0)
         self.busy_seconds += sum(r.fit_seconds + r.decoder_seconds + r.score_seconds for r in finished.records)
-        if failure is not None and len(job.units) > 1:
+        records = records_of(finished, self.out)
+        if not records:
             for half in job.halves():
                 self.executor.submit(half)
             return
-        if failure is not None:
-            records: tuple[Record, ...] = (failure_record(finished, failure, self.out),)
-        else:
-            records = tuple(with_traceback_file(record, self.out) for record in finished.records)
-        for record in self._write(records):
+        self._write(records, recorded=finished.recorded)
+        for record in records:
             self.display.record(record)
         progress = self.owner[job.units[0].id]
         progress.waiting -= {unit.id for unit in job.units}

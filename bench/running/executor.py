@@ -9,22 +9,26 @@ more, in a fresh worker.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from bench.errors import BadInputError
+from bench.errors import BadInputError, nearest
 from bench.plan.jobs import Job
 from bench.running.answer import Finished, OnEpoch
 from bench.running.process import Process, open_nursery
 from bench.suite import registry
+from bench.suite.signatures import parameters
 
 POLL_SECONDS = 0.1
 
 
 class Executor(Protocol):
-    """Computes jobs somewhere: what `--executor` names, called as (n_workers, threads, logs, on_epoch).
+    """Computes jobs somewhere: what `--executor` names, called as (n_workers, threads, logs, on_epoch, **options).
+
+    Options are the other keys of bench.toml's [executor]. Where how many jobs there can be at once is not up to this
+    machine, its class says so with `at_once(**options)`.
 
     Attributes:
         n_workers: jobs that it computes at once. threads: of each.
@@ -44,17 +48,30 @@ class Executor(Protocol):
         """Stop everything; what is not finished is lost."""
 
 
-def executor_named(target: str) -> Callable[..., Executor]:
-    """The class that a registered name or a 'file.py:Class' stands for.
+def executor_named(target: str, options: Mapping[str, Any], root: Path | None = None) -> Callable[..., Executor]:
+    """The class that a registered name or a 'file.py:Class' stands for, if it takes these options.
+
+    Args:
+        root: folder that a file is relative to; the working directory where it is None.
 
     Raises:
-        BadInputError: there is none, or it is no executor.
+        BadInputError: there is none, it is no executor, or it has no such option.
     """
-    found: Callable[..., Executor] = registry.load("executor", target)
+    found: Callable[..., Executor] = registry.load("executor", target, root)
     lacking = [name for name in ("submit", "wait", "close") if not callable(getattr(found, name, None))]
     if lacking:
         raise BadInputError(f"--executor {target}: it has no {' and no '.join(lacking)}; an executor has all three")
+    known = [name for name in parameters(found) if name not in ("n_workers", "threads", "logs", "on_epoch")]
+    for name in options:
+        if name not in known:
+            raise BadInputError(f"executor.{name}: executor {target!r} has no such option; {nearest(name, known)}")
     return found
+
+
+def at_once(executor: Callable[..., Executor], options: Mapping[str, Any]) -> int:
+    """Jobs that an executor can compute at once; 0 where that is up to this machine."""
+    told = getattr(executor, "at_once", None)
+    return int(told(**options)) if told is not None else 0
 
 
 class LocalExecutor:

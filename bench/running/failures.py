@@ -1,4 +1,4 @@
-"""Records of jobs that gave none, and the files that tracebacks go to."""
+"""Records of jobs as the ledger keeps them: of those that gave none too, with the files that tracebacks go to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.plan.jobs import Setting
 from bench.plan.protocol import Request
 from bench.record.cells import Unit
 from bench.record.records import FAILURES, Record, asked, empty_scores
@@ -21,12 +22,21 @@ def is_failed(record: Record) -> bool:
     return record.status in FAILURES
 
 
+def records_of(finished: Finished, out: Path) -> tuple[Record, ...]:
+    """The records of a job that ended; of one that failed as a whole none where it can be halved (`Job.halves`)."""
+    if finished.recorded:
+        return finished.records
+    if finished.failure is None:
+        return tuple(with_traceback_file(record, out) for record in finished.records)
+    return (failure_record(finished, finished.failure, out),) if len(finished.job.units) == 1 else ()
+
+
 def failure_record(finished: Finished, failure: Failure, out: Path) -> Record:
     """The record of the one cell or group of a job whose process gave none."""
     job = finished.job
     log = failure.log.read_text(errors="replace") if failure.log.exists() else ""
     record = Record(
-        suite="", cell=job.units[0], status=failure.status, **asked(job.metrics), reason=failure.reason,
+        **job.setting.stamp, cell=job.units[0], status=failure.status, **asked(job.metrics), reason=failure.reason,
         traceback=failure.traceback or log,
         scores=tuple(empty_scores(job.metrics, job.split, failure.reason)), fit_seconds=finished.seconds,
         warm_up_seconds=finished.warm_up_seconds,
@@ -36,10 +46,10 @@ def failure_record(finished: Finished, failure: Failure, out: Path) -> Record:
     return with_traceback_file(record, out)
 
 
-def refused_record(unit: Unit, request: Request, reason: str) -> Record:
+def refused_record(unit: Unit, request: Request, reason: str, setting: Setting) -> Record:
     """The record of a cell that cannot be computed, as is known without running it."""
     return Record(
-        suite="", cell=unit, status="failed", **asked(request.metrics), reason=reason,
+        **setting.stamp, cell=unit, status="failed", **asked(request.metrics), reason=reason,
         scores=tuple(empty_scores(request.metrics, request.split, reason)),
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip

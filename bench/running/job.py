@@ -177,7 +177,7 @@ def _record(prepared: Prepared, unit: Unit, fit: Fit, scores: Sequence[Score], s
     if fit.status != "ok":
         scores = empty_scores(job.metrics, job.split, fit.reason)
     return Record(
-        suite="",
+        **job.setting.stamp,
         cell=unit,
         status=fit.status,
         **asked(job.metrics),

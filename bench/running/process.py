@@ -20,9 +20,8 @@ import psutil
 from bench.plan.jobs import Job, job_to_json
 from bench.record.records import Record, Status
 from bench.running import worker
-from bench.running.answer import Failure, Finished, OnEpoch, finished
+from bench.running.answer import WARM_UP_LIMIT, Failure, Finished, OnEpoch, finished
 
-WARM_UP_LIMIT = 600.0
 NURSERY = "bench.running.nursery"
 
 

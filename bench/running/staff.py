@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench.plan.stacking import Stacking, n_at_once
 from bench.record.provenance import usable_cores
 from bench.suite.config import Suite
-from methods.training.device import choose_device
+from methods.training.device import device_type
 
 # More processes would share one GPU in ever smaller turns; fewer would leave it idle while they score on their CPU.
 _WORKERS_ON_A_GPU = 4
@@ -31,7 +31,7 @@ class Staff:
             n_workers: as many as that in any case; 0 leaves it to the machine and the suite.
         """
         cores = usable_cores()
-        on_gpu = choose_device(device).type == "cuda"
+        on_gpu = device_type(device) == "cuda"
         most = n_workers or (min(cores, _WORKERS_ON_A_GPU) if on_gpu else cores)
         stacking = Stacking.of(suite, most, device)
         chosen = n_workers or min(most, n_at_once(suite, stacking))

@@ -8,7 +8,6 @@ import faulthandler
 import json
 import multiprocessing
 import os
-import random
 import signal
 import sys
 import threading
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.plan.jobs import job_from_json
-from bench.running.answer import answer
+from bench.running.answer import answer, clean_slate
 
 
 def main(jobs: Connection, results: Connection, lifeline: Connection, log: str, threads: int) -> None:
@@ -35,7 +34,8 @@ def main(jobs: Connection, results: Connection, lifeline: Connection, log: str, 
     home = Path.cwd()
     while (message := channel.receive()) is not None:
         job = job_from_json(message)
-        _clean_slate(home, job.cells[0].seed, threads)
+        os.chdir(home)
+        clean_slate(job.cells[0].seed, threads)
         channel.send(answer(job, channel.ask, partial(channel.send, {"event": "started"})))
 
 
@@ -63,23 +63,6 @@ class _Channel:
     def ask(self, cell: int, epoch: int, value: float) -> bool:
         self.send({"event": "epoch", "cell": cell, "epoch": epoch, "value": value})
         return self.receive() == "stop"
-
-
-def _clean_slate(home: Path, seed: int, threads: int) -> None:
-    """Undo what an earlier job's method may have changed for the whole process.
-
-    The global random states are seeded too: for a method that draws from them, against the contract.
-    """
-    import numpy as np
-    import torch
-
-    os.chdir(home)
-    torch.set_num_threads(threads)
-    torch.set_default_dtype(torch.float32)
-    torch.set_grad_enabled(True)
-    torch.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    random.seed(seed)
 
 
 def die_with_the_parent() -> None:

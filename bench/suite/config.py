@@ -32,6 +32,14 @@ _BYTES = {"MB": 10**6, "GB": 10**9}
 
 
 @dataclass(frozen=True)
+class ExecutorChoice:
+    """What computes jobs: its registered name or 'file.py:Class', and its options."""
+
+    target: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Suite:
     """A validated suite.
 
@@ -58,12 +66,24 @@ class Suite:
     min_explained_variance: float
     exact_up_to: int = 20_000
     max_rows: int | None = None
+    executor: ExecutorChoice = field(default_factory=lambda: ExecutorChoice("local"))
     text: str = field(default="", repr=False)
 
     @property
     def root(self) -> Path:
         """The folder that file targets are relative to."""
         return self.file.parent
+
+    def executor_called(self, target: str) -> ExecutorChoice:
+        """The executor of a name that was given on the command line, with the suite's options where they are its own.
+
+        Args:
+            target: the suite's own where it is empty.
+        """
+        ours = self.executor
+        if not target or target == ours.target or (ours.target == "local" and target != "local"):
+            return ExecutorChoice(target or ours.target, ours.options)
+        return ExecutorChoice(target)
 
     def choose(self, methods: str, datasets: str) -> tuple[list[MethodChoice], list[DatasetChoice]]:
         """The methods and data sets whose names match the globs.
@@ -117,7 +137,7 @@ def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:
         file=path.resolve(),
         report_seeds=tuple(run.report_seeds[:1] if smoke else run.report_seeds),
         tune_seeds=tuple(run.tune_seeds),
-        timeout=_quantity(run.timeout, _SECONDS, f"{path}: run.timeout", "'90s', '10m' or '2h'"),
+        timeout=seconds_of(run.timeout, f"{path}: run.timeout"),
         memory=_memory(path, run.memory),
         stack=run.stack,
         tune=tune,
@@ -138,6 +158,7 @@ def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:
         min_explained_variance=parsed.report.min_explained_variance,
         exact_up_to=parsed.metrics.exact_up_to,
         max_rows=300 if smoke else None,
+        executor=ExecutorChoice(parsed.executor.target, dict(parsed.executor.model_extra or {})),
         text=text,
     )
 
@@ -167,6 +188,27 @@ def _check_seeds(path: Path, run: Run) -> None:
         )
 
 
+def seconds_of(text: str, where: str) -> float:
+    """Seconds of a time such as '90s', '10m' or '2h'.
+
+    Args:
+        where: file and key, for messages.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    return _quantity(text, _SECONDS, where, "'90s', '10m' or '2h'")
+
+
+def bytes_of(text: str, where: str) -> int:
+    """Bytes of an amount of memory such as '500MB' or '8GB'.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    return int(_quantity(text, _BYTES, where, "'500MB' or '8GB'"))
+
+
 def _quantity(text: str, units: Mapping[str, int], where: str, example: str) -> float:
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)", text.strip())
     scale = {name.lower(): size for name, size in units.items()}.get(match[2].lower()) if match else None
@@ -176,7 +218,7 @@ def _quantity(text: str, units: Mapping[str, int], where: str, example: str) -> 
 
 
 def _memory(path: Path, text: str) -> int:
-    found = int(_quantity(text, _BYTES, f"{path}: run.memory", "'500MB' or '8GB'"))
+    found = bytes_of(text, f"{path}: run.memory")
     if found < MIN_MEMORY:
         raise BadInputError(
             f"{path}: run.memory: a worker's libraries alone take more than {text!r}; give at least 500MB"

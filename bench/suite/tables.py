@@ -56,6 +56,14 @@ class Metrics(_Table):
     exact_up_to: Annotated[int, Field(ge=100, le=60_000)] = 20_000
 
 
+class Executor(BaseModel):
+    """Which executor, and whatever options that one has."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    target: str = "local"
+
+
 class Report(_Table):
     min_explained_variance: Annotated[float, Field(ge=0, le=1)] = 0.5
 
@@ -73,6 +81,7 @@ class File(_Table):
     metrics: Metrics = Metrics()
     report: Report = Report()
     track: Track = Track()
+    executor: Executor = Executor()
 
 
 def read_tables(path: Path) -> tuple[File, str]:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import torch
 
 
+def device_type(device: str) -> str:
+    """'cpu' or 'cuda': what 'auto' means here, and what else is asked for, wherever that will be."""
+    return device if device == "cuda" else choose_device(device).type
+
+
 def choose_device(device: str) -> torch.device:
     """The torch device that 'auto', 'cpu' or 'cuda' means here.
 
