@@ -64,7 +64,9 @@ class Cluster:
 
     def kill_node(self) -> None:
         """Kill the node's daemon and all jobs on it, as if it lost its power."""
-        self.running.pop("slurmd").kill()
+        daemon = self.running.pop("slurmd")
+        daemon.kill()
+        daemon.wait()
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 words = (process / "cmdline").read_bytes().split(b"\0")

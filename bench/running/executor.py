@@ -19,7 +19,7 @@ from bench.plan.jobs import Job
 from bench.running.answer import Finished, OnEpoch
 from bench.running.process import Process, open_nursery
 from bench.suite import registry
-from bench.suite.signatures import parameters
+from bench.suite.signatures import check_type, parameters, type_hints
 
 POLL_SECONDS = 0.1
 
@@ -62,9 +62,11 @@ def executor_named(target: str, options: Mapping[str, Any], root: Path | None = 
     if lacking:
         raise BadInputError(f"--executor {target}: it has no {' and no '.join(lacking)}; an executor has all three")
     known = [name for name in parameters(found) if name not in ("n_workers", "threads", "logs", "on_epoch")]
-    for name in options:
+    types = type_hints(found)
+    for name, value in options.items():
         if name not in known:
             raise BadInputError(f"executor.{name}: executor {target!r} has no such option; {nearest(name, known)}")
+        check_type(types.get(name, Any), value, f"executor.{name}")
     return found
 
 

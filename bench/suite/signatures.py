@@ -50,7 +50,7 @@ def resolve(component: Any, given: Mapping[str, Any], where: str, *, runner_sets
     """
     known = parameters(component)
     theirs = SET_BY_RUNNER if runner_sets else OF_DATA_SETS
-    types = _type_hints(component)
+    types = type_hints(component)
     values = {n: as_json(p.default) for n, p in known.items() if p.default is not p.empty}
     for name, value in given.items():
         if name not in known:
@@ -117,7 +117,8 @@ def accepted(function: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in offered.items() if name in known}
 
 
-def _type_hints(component: Any) -> dict[str, Any]:
+def type_hints(component: Any) -> dict[str, Any]:
+    """The annotations of a class's `__init__` by name; none where they cannot be told."""
     try:
         return typing.get_type_hints(component.__init__)
     except (NameError, TypeError, AttributeError):

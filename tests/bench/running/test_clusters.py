@@ -154,7 +154,7 @@ def test_a_killed_coordinator_leaves_nothing_running_for_long(suite, on_cluster,
     process = begin(tmp_path, "-m", "slow")
     wait_until(lambda: n_recorded(tmp_path) >= 1, 90)
     process.kill()
-    process.wait()
+    process.communicate()
     assert bench("run", "--out", "out", "-m", "slow").returncode == 0
     wait_until(lambda: not on_cluster.ask("squeue", "-h").strip(), 30)
     frame = frame_of(tmp_path / "out")
