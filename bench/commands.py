@@ -63,18 +63,12 @@ def run_suite(suite: Suite, out: Path, options: Options, console: Console, *, qu
 
 def plan_suite(suite: Suite, out: Path, methods: str, datasets: str) -> list[dict[str, Any]]:
     """One row for each (data set, method): cached, to do, failed, impossible."""
-    import tempfile
-
     chosen, choices = suite.choose(methods, datasets)
     ledger = Ledger(out)
     rows = []
-    # Replaying a study writes its journal; a plan changes nothing, so that it goes elsewhere.
-    with tempfile.TemporaryDirectory() as scratch:
-        for choice in choices:
-            spec, data = load_dataset(suite, choice)
-            rows += [
-                asdict(plan_pair(Pair(spec, method), suite, Path(scratch), ledger.records, data)) for method in chosen
-            ]
+    for choice in choices:
+        spec, data = load_dataset(suite, choice)
+        rows += [asdict(plan_pair(Pair(spec, method), suite, ledger, data)) for method in chosen]
     return rows
 
 

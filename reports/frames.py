@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,15 @@ class FrameError(ValueError):
 
 def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """The frame of these rows, in an order that does not depend on theirs."""
-    frame = pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(COLUMNS)
+    left = iter(rows)
+    parts = [pd.DataFrame(part, columns=list(COLUMNS)).astype(COLUMNS) for part in iter(lambda: _some(left), [])]
+    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
     return frame.sort_values(_ORDER, kind="stable", ignore_index=True)
+
+
+def _some(rows: Iterator[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """So many rows that they take little memory as dictionaries."""
+    return list(islice(rows, 20_000))
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:

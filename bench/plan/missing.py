@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from bench.plan.protocol import Request
+from bench.plan.protocol import Pair, Request, settled
 from bench.record.cells import Unit
+from bench.record.ledger import Ledger
 from bench.record.records import Record
+from bench.suite.config import Suite
 from bench.suite.metrics import MetricChoice
 
 
@@ -35,6 +37,15 @@ def missing(
         if lacking:
             groups.setdefault((lacking, reuse), []).append(cell)
     return [Missing(tuple(cells), metrics, reuse) for (metrics, reuse), cells in groups.items()]
+
+
+def nothing_missing(pair: Pair, suite: Suite, ledger: Ledger, retry: Collection[str] = ()) -> list[Record] | None:
+    """All records of a pair, where its selection and the ledger tell without a replay that it lacks none; else None."""
+    choice = ledger.selections.get(pair.key)
+    requests = settled(pair, suite, choice, ledger.records) if choice is not None else None
+    if requests is None or any(missing(request, ledger.records, retry) for request in requests):
+        return None
+    return [ledger.records[cell.id] for request in requests for cell in request.cells]
 
 
 def _lacking(request: Request, record: Record | None, retry: Collection[str]) -> tuple[tuple[MetricChoice, ...], bool]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from bench.plan.missing import missing
+from bench.plan.missing import missing, nothing_missing
 from bench.plan.protocol import Pair, n_cells, protocol
 from bench.plan.refusal import refusal
-from bench.record.records import Record
+from bench.record.ledger import Ledger
 from bench.suite import registry
 from bench.suite.config import Suite
 from metrics.view import NEEDS, OPTIONAL_ABILITIES, least_rows_of, missing_from_data, too_few_rows
@@ -28,9 +27,14 @@ class PairPlan:
     impossible: Mapping[str, str]
 
 
-def plan_pair(pair: Pair, suite: Suite, out: Path, records: Mapping[str, Record], data: Any) -> PairPlan:
+def plan_pair(pair: Pair, suite: Suite, ledger: Ledger, data: Any) -> PairPlan:
     """How far a pair is, found by replaying its protocol as far as the ledger answers."""
-    progress = protocol(pair, suite, out)
+    records = ledger.records
+    known = nothing_missing(pair, suite, ledger)
+    if known is not None:
+        failed = sum(record.status not in ("ok", "pruned") for record in known)
+        return PairPlan(*pair.key, len(known), 0, failed, impossible(pair, suite, data))
+    progress = protocol(pair, suite)
     request = next(progress)
     cached = failed = todo = 0
     while True:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.plan.tuner import Chosen, Tuner, Verdict
-from bench.record.cells import Cell, Group, Phase, Unit
+from bench.record.cells import Cell, Group, Phase, Unit, digest
 from bench.record.records import FAILURES, Record
 from bench.suite.choices import MethodChoice, starting_point
 from bench.suite.config import Suite
@@ -63,7 +63,7 @@ class Selection:
 
     Attributes:
         scores: what it reached on the tuning seeds, by metric.
-        trials: the cells it was chosen from. group: what metrics over seeds are scored on.
+        trials: the cells it was chosen from. group: what metrics over seeds are scored on. rules: see `rules`.
         front: where two objectives are traded, all configurations that no trial betters in both, each with config_id,
             params and scores on the tuning seeds; all of them are fitted on report seeds.
     """
@@ -74,6 +74,7 @@ class Selection:
     scores: Mapping[str, float] = field(default_factory=dict)
     trials: tuple[str, ...] = ()
     group: str = ""
+    rules: str = ""
     front: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -89,8 +90,12 @@ def n_cells(pair: Pair, suite: Suite) -> int:
     return tuned + len(suite.report_seeds) + bool(of_scope(suite.metrics, "seeds"))
 
 
-def protocol(pair: Pair, suite: Suite, out: Path) -> Protocol:
-    """All requests of a pair, in order; returns what was selected."""
+def protocol(pair: Pair, suite: Suite, out: Path | None = None) -> Protocol:
+    """All requests of a pair, in order; returns what was selected.
+
+    Args:
+        out: the folder whose `studies` hold the study in Optuna's form once it is done; nowhere where it is None.
+    """
     found = _Tuned("not tuned")
     if suite.tune is not None and suite.goals is not None and pair.method.search:
         found = yield from _tune(pair, suite, suite.tune, suite.goals, out)
@@ -114,7 +119,51 @@ def protocol(pair: Pair, suite: Suite, out: Path) -> Protocol:
         trials=found.trials,
         group=group.id if group else "",
         front=tuple(entries) if suite.goals and len(suite.goals.objectives) > 1 else (),
+        rules=rules(pair, suite),
     )
+
+
+def rules(pair: Pair, suite: Suite) -> str:
+    """Hash of all that decides which trials a pair has and what is chosen from them."""
+    tuned = suite.tune is not None and suite.goals is not None and bool(pair.method.search)
+    tuning = {
+        "tune": suite.tune.model_dump() if suite.tune else None, "judged": [choice.name for choice in suite.judged],
+        "seeds": list(suite.tune_seeds), "space": pair.method.search, "start": starting_point(pair.method),
+        "suite": suite.name,
+    }  # fmt: skip
+    return digest({"params": pair.method.params, "tuning": tuning if tuned else None})
+
+
+def settled(pair: Pair, suite: Suite, choice: Mapping[str, Any], records: Mapping[str, Record]) -> list[Request] | None:
+    """All requests of a pair at once, where it is known already what its trials were and what was chosen from them.
+
+    So that a study of very many trials need not be replayed where nothing is missing.
+
+    Args:
+        choice: what the ledger holds as the pair's selection.
+
+    Returns:
+        None where that was chosen by other rules, or the records it came from are not there.
+    """
+    same = choice.get("rules") == rules(pair, suite) and DatasetSpec(**choice["spec"]) == pair.dataset
+    if not same or any(cell not in records for cell in choice["trials"]):
+        return None
+    front = choice.get("front") or [choice]
+    cells = [cell for entry in front for cell in _cells(pair, suite, Chosen(entry["params"], {}))]
+    over_seeds = of_scope(suite.metrics, "seeds")
+    group = records.get(choice.get("group", ""))
+    fitted = [
+        c for c in cells if c.config_id == choice["config_id"] and c.id in records and records[c.id].status == "ok"
+    ]
+    if over_seeds and fitted and (group is None or group.cell != Group.of(fitted)):
+        return None
+    trials = tuple(records[cell].cell for cell in choice["trials"])
+    prune = suite.tune is not None and suite.tune.pruner != "off" and suite.goals is not None and suite.goals.can_prune
+    return [
+        Request(trials, suite.judged, "validation", prune=prune),
+        Request(tuple(cells), of_scope(suite.metrics, "cell"), "test"),
+        *([Request((group.cell,), over_seeds, "test")] if over_seeds and fitted and group is not None else []),
+    ]
 
 
 @dataclass(frozen=True)
@@ -127,12 +176,11 @@ class _Tuned:
 
 
 def _tune(
-    pair: Pair, suite: Suite, tune: Tune, goals: Goals, out: Path
+    pair: Pair, suite: Suite, tune: Tune, goals: Goals, out: Path | None
 ) -> Generator[Request, Mapping[str, Record], _Tuned]:
     """The trials, and the best of them; the values without tuning where no trial gave the objective."""
     name = f"{suite.name}/{pair.dataset.name}/{pair.method.name}"
-    journal = out / FOLDER / f"{pair.dataset.name}--{pair.method.name}.journal"
-    tuner = Tuner(name, tune, goals, pair.method.search, starting_point(pair.method), journal)
+    tuner = Tuner(name, tune, goals, pair.method.search, starting_point(pair.method))
     prune = tune.pruner != "off" and goals.can_prune
     reasons: list[str] = []
     seen: dict[str, None] = {}
@@ -150,6 +198,8 @@ def _tune(
         tuner.tell(verdicts)
         seen |= dict.fromkeys(unique)
         reasons += [records[cell.id].reason for cells in trials for cell in cells if records[cell.id].reason]
+    if out is not None:
+        tuner.save(out / FOLDER / f"{pair.dataset.name}--{pair.method.name}.journal")
     best = tuner.best()
     if not best:
         why = f": {reasons[0]}" if reasons else ""

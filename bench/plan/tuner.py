@@ -49,22 +49,16 @@ class Tuner:
         goals: Goals,
         space: Mapping[str, Any],
         defaults: Mapping[str, Any],
-        journal: Path,
     ) -> None:
         import optuna
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        for stale in (journal, journal.with_name(journal.name + ".lock")):
-            stale.unlink(missing_ok=True)
         self.name, self.tune, self.goals, self.space = name, tune, goals, space
         self._domains = distributions(space)
         self._trials: list[Any] = []
         with _quiet():
             self._study = optuna.create_study(
-                storage=JournalStorage(JournalFileBackend(str(journal))),
+                storage=optuna.storages.InMemoryStorage(),
                 study_name=name,
                 directions=["minimize" if better == "lower" else "maximize" for better in goals.better],
                 pruner=_pruner(tune),
@@ -109,6 +103,21 @@ class Tuner:
             trial.set_constraint(str(limit), limit.excess(scores[limit.metric]))
         trial.set_user_attr("scores", dict(scores))
         self._study.tell(trial, [scores[name] for name in self.goals.objectives])
+
+    def save(self, journal: Path) -> None:
+        """Write the study, as it is, to a file that Optuna's own programs read."""
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        for stale in (journal, journal.with_name(journal.name + ".lock")):
+            stale.unlink(missing_ok=True)
+        with _quiet():
+            optuna.copy_study(
+                from_study_name=self.name, from_storage=self._study._storage,
+                to_storage=JournalStorage(JournalFileBackend(str(journal))), to_study_name=self.name,
+            )  # fmt: skip
 
     def best(self) -> list[Chosen]:
         """The best trial, or of two objectives all that no other trial betters in both, in the order asked.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from bench.suite.data import DatasetSpec
@@ -24,15 +25,15 @@ class Cell:
     params: Mapping[str, Any]
     seed: int
 
-    @property
+    @cached_property
     def config_id(self) -> str:
         """Hash of the method and its resolved parameters."""
         return digest({"method": self.method, "target": self.target, "params": self.params})
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Hash of all that determines the result, and of nothing else."""
-        return digest(asdict(self))
+        return digest({field.name: getattr(self, field.name) for field in fields(self)})
 
     @property
     def n_seeds(self) -> int:
@@ -71,10 +72,10 @@ class Group:
     def config_id(self) -> str:
         return self.cells[0].config_id
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Hash of phase, data set, configuration and seeds."""
-        known = {"phase": self.phase, "dataset": asdict(self.dataset), "config_id": self.config_id}
+        known = {"phase": self.phase, "dataset": self.dataset, "config_id": self.config_id}
         return digest({**known, "seeds": list(self.seeds)})
 
     @property
@@ -89,13 +90,19 @@ class Group:
 Unit = Cell | Group
 
 
-def unit_from_json(fields: Mapping[str, Any]) -> Any:
+def unit_from_json(written: Mapping[str, Any]) -> Any:
     """The cell or group that `dataclasses.asdict` made this of."""
-    known = {**fields, "dataset": DatasetSpec(**fields["dataset"])}
+    known = {**written, "dataset": _spec(json.dumps(written["dataset"]))}
     return Group(**{**known, "seeds": tuple(known["seeds"])}) if "seeds" in known else Cell(**known)
+
+
+@lru_cache(maxsize=1_000)
+def _spec(text: str) -> DatasetSpec:
+    """One object for all cells of a data set: there may be very many."""
+    return DatasetSpec(**json.loads(text))
 
 
 def digest(value: Any) -> str:
     """Hash of a value's canonical JSON: the same for any order of keys."""
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=vars)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 from bench.record.cells import Group
 from bench.record.records import Record, Score
@@ -24,8 +25,13 @@ def with_collapsed(records: Sequence[Record], least: float, metrics: KnownMetric
     """
     reasons = {record.cell.id: too_little(record.explained_variance, least) for record in records}
     found = []
+
+    @cache
+    def of_a_decoder(requested: tuple[str, ...]) -> frozenset[str]:
+        return frozenset(choice.name for choice in metrics.named(requested) if choice.of_decoder)
+
     for record in records:
-        of_decoder = {choice.name for choice in metrics.named(record.requested) if choice.of_decoder}
+        of_decoder = of_a_decoder(record.requested)
         if isinstance(record.cell, Group):
             found.append(_judged_group(record, record.cell, of_decoder, reasons))
         else:
@@ -35,6 +41,8 @@ def with_collapsed(records: Sequence[Record], least: float, metrics: KnownMetric
 
 def _judged(record: Record, of_decoder: Collection[str], least: float) -> Record:
     reasons = {name: _reason(record, name, of_decoder, least) for name in record.requested}
+    if not any(reasons.values()):
+        return record
     return replace(record, scores=tuple(_marked(record.scores, reasons)))
 
 

@@ -33,6 +33,15 @@ def save_model(folder: Path, arrays: Mapping[str, Array], facts: Mapping[str, An
     _replace(folder / FACTS, json.dumps(facts, indent=1, sort_keys=True).encode())
 
 
+def load_curves(folder: Path) -> Mapping[str, list[float]]:
+    """A model's curves of training by name, a value for each epoch; none where they cannot be read."""
+    try:
+        curves = json.loads((folder / FACTS).read_text())["curves"]
+        return {str(name): [float(value) for value in curve] for name, curve in curves.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
 def save_pictures(folder: Path, arrays: Mapping[str, Array]) -> None:
     """Write the arrays that pictures of a model, or of a group of them, are drawn from."""
     _write(folder / PICTURES, arrays)

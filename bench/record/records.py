@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypedDict
@@ -11,10 +12,12 @@ from bench.record.cells import Unit, unit_from_json
 from bench.suite.metrics import MetricChoice
 
 Status = Literal["ok", "failed", "timeout", "oom", "crashed", "diverged", "pruned"]
+# Fields of older ledgers: curves of training are beside the models now.
+_NO_LONGER = frozenset({"history"})
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "oom", "crashed", "diverged")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Score:
     """One value of one metric. `requested` is the metric asked for, `metric` the name with its variant.
 
@@ -60,7 +63,6 @@ class Record:
     git_sha: str = ""
     git_dirty: bool = False
     started_at: str = ""
-    history: Mapping[str, list[float]] = field(default_factory=dict)
     intermediate: tuple[tuple[int, float], ...] = ()
 
     def value(self, metric: str) -> float | None:
@@ -76,11 +78,12 @@ class Record:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Record:
-        fields = dict(values)
+        fields = {name: value for name, value in values.items() if name not in _NO_LONGER}
         fields["cell"] = unit_from_json(fields["cell"])
         fields["requested"] = tuple(fields["requested"])
-        fields["scores"] = tuple(Score(**score) for score in fields["scores"])
-        fields["history"] = {name: [float(v) for v in curve] for name, curve in fields["history"].items()}
+        fields["scores"] = tuple(
+            Score(**{n: _shared(value) for n, value in score.items()}) for score in fields["scores"]
+        )
         fields["intermediate"] = tuple((int(step), float(value)) for step, value in fields["intermediate"])
         return cls(**fields)
 
@@ -103,6 +106,11 @@ def asked(metrics: Sequence[MetricChoice]) -> Asked:
 def empty_scores(metrics: Iterable[MetricChoice], split: str, reason: str) -> list[Score]:
     """The rows of a cell that failed: every requested metric, without a value."""
     return [Score(metric.name, metric.name, split, None, metric.better, "failed", reason) for metric in metrics]
+
+
+def _shared(value: Any) -> Any:
+    """One string for all scores that say the same: there may be millions."""
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 def _encode(value: Any) -> Any:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.record.cells import Cell, Group, Unit
@@ -18,15 +18,46 @@ from bench.suite.metrics import MetricChoice, of_scope
 def current(ledger: Ledger) -> Iterator[Record]:
     """The records that count: of the suite as it was run last, and of the final phase only what was selected."""
     run = ledger.runs[-1] if ledger.runs else {}
+    methods, datasets = run.get("methods"), run.get("datasets")
+    chosen = {key: _Counting.of(choice) for key, choice in ledger.selections.items()}
     for record in ledger.records.values():
         cell = record.cell
-        if cell.method not in run.get("methods", [cell.method]):
+        if methods is not None and cell.method not in methods:
             continue
-        if cell.dataset.name not in run.get("datasets", [cell.dataset.name]):
+        if datasets is not None and cell.dataset.name not in datasets:
             continue
-        choice = ledger.selections.get((cell.dataset.name, cell.method))
-        if choice is None or (cell.dataset == DatasetSpec(**choice["spec"]) and _is_selected(cell, choice)):
+        counting = chosen.get((cell.dataset.name, cell.method))
+        if counting is None or counting.has(cell):
             yield record
+
+
+@dataclass(frozen=True)
+class _Counting:
+    """What of a pair counts: of the final phase the reported configuration, and the others of its front."""
+
+    spec: DatasetSpec
+    trials: Collection[str]
+    config_id: str
+    configurations: Collection[str]
+    seeds: Collection[int]
+    group: str | None
+
+    @classmethod
+    def of(cls, choice: Mapping[str, Any]) -> _Counting:
+        of_front = {entry["config_id"] for entry in choice.get("front", ())}
+        return cls(
+            DatasetSpec(**choice["spec"]), frozenset(choice["trials"]), choice["config_id"],
+            frozenset({choice["config_id"], *of_front}), frozenset(choice["seeds"]), choice.get("group"),
+        )  # fmt: skip
+
+    def has(self, cell: Unit) -> bool:
+        if cell.dataset != self.spec:
+            return False
+        if cell.phase == "tune":
+            return cell.id in self.trials
+        if isinstance(cell, Group):
+            return cell.config_id == self.config_id and cell.id == self.group
+        return cell.config_id in self.configurations and cell.seed in self.seeds
 
 
 def reported(ledger: Ledger) -> Iterator[Record]:
@@ -35,16 +66,6 @@ def reported(ledger: Ledger) -> Iterator[Record]:
         choice = ledger.selections.get((record.cell.dataset.name, record.cell.method))
         if record.cell.phase == "final" and (choice is None or record.cell.config_id == choice["config_id"]):
             yield record
-
-
-def _is_selected(cell: Unit, choice: Mapping[str, Any]) -> bool:
-    """Of the final phase the reported configuration, and the others of its front."""
-    if cell.phase == "tune":
-        return cell.id in choice["trials"]
-    if isinstance(cell, Group):
-        return cell.config_id == choice["config_id"] and cell.id == choice.get("group")
-    of_front = {entry["config_id"] for entry in choice.get("front", ())}
-    return cell.config_id in {choice["config_id"], *of_front} and cell.seed in choice["seeds"]
 
 
 def rows(records: Iterable[Record], metrics: Sequence[MetricChoice] = ()) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.plan.jobs import Job, Setting
-from bench.plan.missing import Missing, missing
+from bench.plan.missing import Missing, missing, nothing_missing
 from bench.plan.protocol import Pair, Protocol, Request, n_cells, protocol
 from bench.plan.refusal import refusal
 from bench.plan.stacking import jobs
@@ -76,6 +76,11 @@ class Coordinator:
         self._announce(pairs)
         try:
             for pair in pairs:
+                known = nothing_missing(pair, self.suite, self.ledger, self.options.retry)
+                if known is not None:
+                    self.display.expect(self.display.total + max(0, len(known) - n_cells(pair, self.suite)))
+                    self._keep({record.cell.id: record for record in known})
+                    continue
                 progress = protocol(pair, self.suite, self.out)
                 self._advance(_Progress(pair, progress, next(progress)))
             while self.under_way:

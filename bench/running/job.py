@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.plan.jobs import Job, Setting
 from bench.record.cells import Cell, Group, Unit
@@ -191,15 +191,5 @@ def _record(prepared: Prepared, unit: Unit, fit: Fit, scores: Sequence[Score], s
         warm_up_seconds=prepared.seconds,
         stack_size=fit.stack_size,
         device=choose_device(job.setting.device).type,
-        history=_curves(fit.method),
         intermediate=tuple(fit.intermediate),
     )
-
-
-def _curves(method: Any) -> dict[str, list[float]]:
-    """The method's training curves; nothing where a third party's have another form."""
-    try:
-        history = dict(getattr(method, "history_", None) or {})
-        return {str(name): [float(value) for value in curve] for name, curve in history.items()}
-    except (TypeError, ValueError):
-        return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -49,9 +50,21 @@ def _save(cell: Cell, fit: Fit, data: Data, out: Path) -> None:
         "cell": asdict(cell),
         "split": fitted.split,
         "decoder": fitted.decoder,
+        "curves": _curves(method),
         "loadable": bool(state) and hasattr(method, "load_arrays"),
     }
     models.save_model(models.model_folder(out, cell.id), arrays, facts)
+
+
+def _curves(method: Any) -> dict[str, list[float | str]]:
+    """The method's training curves, what is not finite as text; nothing where a third party's have another form."""
+    try:
+        history = dict(getattr(method, "history_", None) or {})
+        return {
+            str(name): [v if math.isfinite(v) else str(v) for v in map(float, curve)] for name, curve in history.items()
+        }
+    except (TypeError, ValueError):
+        return {}
 
 
 def save_points(cell: Cell, arrays: Mapping[str, Any], out: Path) -> None:

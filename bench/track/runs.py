@@ -196,7 +196,7 @@ def record_run(records: Sequence[Record], out: Path, metrics: KnownMetrics) -> R
         failed=status in FAILURES,
         tags={name: value for name, value in tags.items() if value},
         params=params,
-        points=tuple(_points(records, metrics)),
+        points=tuple(_points(records, out, metrics)),
         model=models.model_folder(out, cell.id) if final else None,
         log=next((out / record.traceback for record in records if record.traceback), None),
         dataset=_dataset(cell),
@@ -212,14 +212,14 @@ def safe_key(name: str) -> str:
     return re.sub(r"[^\w\-./ ]", "_", name, flags=re.ASCII)
 
 
-def _points(records: Sequence[Record], metrics: KnownMetrics) -> Iterator[Point]:
+def _points(records: Sequence[Record], out: Path, metrics: KnownMetrics) -> Iterator[Point]:
     """All finite values: scores (step = place of the seed), costs, and the curves of a reported model."""
     for step, record in enumerate(records):
         yield from _scores(record, step, metrics)
         if not isinstance(record.cell, Group):
             yield from _costs(record, step)
         if record.cell.phase == "final":
-            for name, curve in record.history.items():
+            for name, curve in models.load_curves(models.model_folder(out, record.cell.id)).items():
                 for epoch, value in enumerate(curve, start=1):
                     if math.isfinite(value):
                         yield Point(safe_key(f"curve/{name}"), value, epoch)

@@ -52,12 +52,12 @@ def test_config_id_does_not_depend_on_seed_phase_or_data():
 @given(st.floats(allow_nan=True, allow_infinity=True), st.floats(allow_nan=True, allow_infinity=True))
 def test_records_survive_json_also_with_nan_and_infinity(first, second):
     record = Record(
-        suite="s", cell=CELL, status="diverged", requested=("mcn",), history={"loss": [first, 1.0]},
-        intermediate=((4, second),), scores=(Score("mcn", "mcn", "test", None, "lower", "n/a", "why"),),
+        suite="s", cell=CELL, status="diverged", requested=("mcn",),
+        intermediate=((4, first), (8, second)), scores=(Score("mcn", "mcn", "test", None, "lower", "n/a", "why"),),
     )  # fmt: skip
     again = Record.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False)))
     assert again.cell == record.cell and again.scores == record.scores and again.cell.id == CELL.id
-    for before, after in ((first, again.history["loss"][0]), (second, again.intermediate[0][1])):
+    for before, after in ((first, again.intermediate[0][1]), (second, again.intermediate[1][1])):
         assert after == before or (math.isnan(before) and math.isnan(after))
 
 
