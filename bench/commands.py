@@ -15,9 +15,11 @@ from bench.errors import BadInputError
 from bench.plan.preview import plan_pair
 from bench.plan.protocol import Pair
 from bench.record.cells import Cell
+from bench.record.compaction import compact
 from bench.record.ledger import Ledger, locked, read
 from bench.record.results import current, reported
 from bench.report import FRAME, PAGE, REPORT, leaderboards_of, write_foreign_report, write_results
+from bench.running.batch import FOLDER as BATCHES
 from bench.running.coordinator import Coordinator, Options
 from bench.suite.data import load_dataset
 from bench.suite.metrics import KnownMetrics
@@ -48,6 +50,7 @@ def run_suite(suite: Suite, out: Path, options: Options, console: Console, *, qu
                 coordinator.run()
             finally:
                 ledger.close()
+            compact(ledger.folder, [f"{path.stem}.jsonl" for path in (out / BATCHES).glob("*.json")])
             results = write_results(out, ledger)
             tracker.finish(_finished(ledger, results.content.boards, results.files))
             tracker.close()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BadInputError
+from bench.record.compaction import compacted, lines_of, parts_of
 from bench.record.records import Record
 from bench.suite.metrics import KnownMetrics, from_json
 
@@ -151,8 +152,8 @@ class Ledger:
         return new
 
     def _lines(self) -> Iterator[tuple[Path, int, dict[str, Any]]]:
-        for path in sorted(self.folder.glob("*.jsonl")):
-            for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+        for path, lines in self._files():
+            for number, line in enumerate(lines, start=1):
                 try:
                     entry = json.loads(line)
                     known = entry["kind"] in ("job", "selection", "run", "end")
@@ -168,6 +169,24 @@ class Ledger:
                         f"this one has {SCHEMA}); choose another --out"
                     )
                 yield path, number, entry
+
+    def _files(self) -> Iterator[tuple[Path, Iterable[bytes]]]:
+        """All files with their lines: first what was compacted, then the parts that were not.
+
+        The newest of the compacted files holds all that the others do; those are left of a kill.
+        """
+        held: set[str] = set()
+        for path in compacted(self.folder)[-1:]:
+            try:
+                held |= parts_of(path)
+                yield path, lines_of(path)
+            except (OSError, ValueError) as error:
+                raise BadInputError(
+                    f"{path}: damaged ({error}); take it from a backup, or move it away: its cells run again"
+                ) from error
+        for path in sorted(self.folder.glob("*.jsonl")):
+            if path.name not in held:
+                yield path, path.read_bytes().splitlines(keepends=True)
 
 
 def records_after(part: Path, position: int) -> tuple[list[Record], int]:

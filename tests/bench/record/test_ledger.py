@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from bench.errors import BadInputError
 from bench.record.cells import Cell
-from bench.record.ledger import Ledger, locked, read
+from bench.record.compaction import compact
+from bench.record.ledger import Ledger, Part, locked, read
 from bench.record.records import Record, Score
 from bench.suite.data import DatasetSpec
 
@@ -92,3 +95,50 @@ def test_one_coordinator_at_a_time(tmp_path):
 def test_a_folder_without_a_ledger_is_refused(tmp_path):
     with pytest.raises(BadInputError, match="no result folder"):
         read(tmp_path)
+
+
+def folder_of_parts(tmp_path) -> None:
+    """Five parts, of which the first has a failure that a later one mends."""
+    for at, made in enumerate([record(0, "failed"), record(0), record(1), record(2), record(3)]):
+        (tmp_path / "ledger").mkdir(exist_ok=True)
+        Part(tmp_path / "ledger" / f"part-{at}.jsonl").add([made])
+
+
+def test_parts_are_compacted_and_read_as_before(tmp_path):
+    folder_of_parts(tmp_path)
+    before = Ledger(tmp_path).records
+    assert compact(tmp_path / "ledger", most=5) is None
+    path = compact(tmp_path / "ledger", unfinished=["part-4.jsonl"], most=3)
+    assert path is not None and sorted(p.name for p in (tmp_path / "ledger").iterdir()) == [path.name, "part-4.jsonl"]
+    assert Ledger(tmp_path).records == before
+    Ledger(tmp_path).add([record(9)])
+    again = compact(tmp_path / "ledger", most=1)
+    assert [p.name for p in (tmp_path / "ledger").iterdir()] == [again.name]
+    assert Ledger(tmp_path).records == {**before, record(9).cell.id: record(9)}
+
+
+def test_a_kill_while_parts_are_compacted_loses_nothing(tmp_path, monkeypatch):
+    folder_of_parts(tmp_path)
+    before = Ledger(tmp_path).records
+    unlink = Path.unlink
+    for survivors in (5, 3, 0):
+
+        def killed(path: Path, survivors=survivors) -> None:
+            if path.name.startswith("part-") and len(list(path.parent.glob("part-*"))) <= survivors:
+                raise KeyboardInterrupt
+            unlink(path)
+
+        monkeypatch.setattr(Path, "unlink", killed)
+        with contextlib.suppress(KeyboardInterrupt):
+            compact(tmp_path / "ledger", most=1)
+        # A failure that was mended since is not told again after the good record.
+        assert Ledger(tmp_path).records == before
+
+
+def test_a_damaged_compacted_file_is_named(tmp_path):
+    folder_of_parts(tmp_path)
+    path = compact(tmp_path / "ledger", most=1)
+    assert path is not None
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(BadInputError, match=f"{path.name}: damaged"):
+        Ledger(tmp_path)
