@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.record import models
 from bench.record.cells import Cell, Group
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 FOLDER = "figures"
 QUALITY = ("knn_preservation", "reconstruction_mse", "mcn")
+# Data sets in one figure.
+_MOST_PANELS = 12
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,10 @@ class Drawer:
             return []
         alt = "Scores against seconds of fitting on a logarithmic axis, one point with its interval for each method."
         return [
-            self.draw(quality_against_time(boards, QUALITY, self.style), "quality-time", "Quality against time", alt)
+            self.draw(
+                quality_against_time(some, QUALITY, self.style), f"quality-time{part}", "Quality against time", alt
+            )
+            for part, some in _in_parts(boards)
         ]
 
     def tuning(
@@ -167,7 +174,10 @@ class Drawer:
         if not curves:
             return []
         alt = f"The best {objectives[0]} after each trial, a line for each tuned method, a panel for each data set."
-        drawn = [self.draw(tuning_figure(curves, objectives[0], self.style), "tuning", "Tuning", alt)]
+        drawn = [
+            self.draw(tuning_figure(dict(some), objectives[0], self.style), f"tuning{place}", "Tuning", alt)
+            for place, some in _in_parts(list(curves.items()))
+        ]
         shares = importances(frame, selections, objectives[0])
         if shares:
             title = f"Which hyperparameters {objectives[0]} depended on in tuning"
@@ -259,3 +269,11 @@ def _reported_models(records: Sequence[Record]) -> list[Cell]:
     """The cells of the final phase that have a model, by seed."""
     good = [r.cell for r in records if isinstance(r.cell, Cell) and r.cell.phase == "final" and r.status == "ok"]
     return sorted(good, key=lambda cell: cell.seed)
+
+
+def _in_parts(panels: Sequence[T]) -> list[tuple[str, Sequence[T]]]:
+    """Panels, one for each data set, dealt to figures that can be looked at; what tells the figures' files apart."""
+    starts = range(0, len(panels), _MOST_PANELS)
+    return [
+        (f"-{start // _MOST_PANELS + 1}" if start else "", panels[start : start + _MOST_PANELS]) for start in starts
+    ]

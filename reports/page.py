@@ -35,6 +35,8 @@ from reports.tradeoff_tables import front_table, matched_table
 
 # Pixels; what is shown larger than a screen is scaled down.
 _WIDEST = 1_600
+# A WebP's longest side.
+_MOST_PIXELS = 16_383
 _QUALITY = 85
 
 
@@ -104,8 +106,10 @@ def _embedded(out: Path, path: str) -> str:
     """A picture as part of the page: at most as wide as a screen, as WebP."""
     with Image.open(out / path) as picture:
         shown = picture.convert("RGB")
-    if shown.width > _WIDEST:
-        shown = shown.resize((_WIDEST, round(shown.height * _WIDEST / shown.width)), Image.Resampling.LANCZOS)
+    scale = min(1, _WIDEST / shown.width, _MOST_PIXELS / shown.height)
+    if scale < 1:
+        size = max(1, round(shown.width * scale)), max(1, round(shown.height * scale))
+        shown = shown.resize(size, Image.Resampling.LANCZOS)
     found = io.BytesIO()
     shown.save(found, "WEBP", quality=_QUALITY, method=1)
     return f"data:image/webp;base64,{base64.b64encode(found.getvalue()).decode()}"
