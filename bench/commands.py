@@ -145,7 +145,10 @@ def _check_device(device: str) -> None:
 
 
 class _terminated_as_interrupt:
-    """While this lasts, SIGTERM ends the run as Ctrl-C does: workers are killed, the ledger is closed."""
+    """While this lasts, SIGTERM and SIGHUP end the run as Ctrl-C does: workers are killed, the ledger is closed.
+
+    A signal that is ignored, as SIGHUP is under nohup, stays so.
+    """
 
     def __enter__(self) -> None:
         # Signals are the main thread's; in another there is nothing to change.
@@ -156,11 +159,13 @@ class _terminated_as_interrupt:
         def interrupt(number: int, frame: object) -> NoReturn:
             raise KeyboardInterrupt
 
-        self._before = signal.signal(signal.SIGTERM, interrupt)
+        listened = (s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) != signal.SIG_IGN)
+        self._before = {number: signal.signal(number, interrupt) for number in listened}
 
     def __exit__(self, *exception: object) -> None:
         if self._mine:
-            signal.signal(signal.SIGTERM, self._before)
+            for number, before in self._before.items():
+                signal.signal(number, before)
 
 
 def _counted(counter: Counter[str]) -> str:

@@ -113,6 +113,7 @@ def clean_slate(seed: int, threads: int) -> None:
 
     torch.set_num_threads(threads)
     torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
     torch.set_grad_enabled(True)
     torch.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002

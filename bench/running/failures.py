@@ -13,6 +13,8 @@ from bench.record.records import FAILURES, Record, asked, empty_scores
 from bench.running.answer import Failure, Finished
 
 LOGS = "logs"
+# Characters of a traceback, or of what a process wrote, that are kept.
+MOST_SAID = 200_000
 
 
 def is_failed(record: Record) -> bool:
@@ -34,7 +36,7 @@ def records_of(finished: Finished, out: Path) -> tuple[Record, ...]:
 def failure_record(finished: Finished, failure: Failure, out: Path) -> Record:
     """The record of the one cell or group of a job whose process gave none."""
     job = finished.job
-    log = failure.log.read_text(errors="replace") if failure.log.exists() else ""
+    log = _end_of(failure.log)
     record = Record(
         **job.setting.stamp, cell=job.units[0], status=failure.status, **asked(job.metrics), reason=failure.reason,
         traceback=failure.traceback or log,
@@ -44,6 +46,16 @@ def failure_record(finished: Finished, failure: Failure, out: Path) -> Record:
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
     return with_traceback_file(record, out)
+
+
+def _end_of(log: Path) -> str:
+    """The last that a process wrote."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - MOST_SAID))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def refused_record(unit: Unit, request: Request, reason: str, setting: Setting) -> Record:
@@ -62,5 +74,5 @@ def with_traceback_file(record: Record, out: Path) -> Record:
     if not record.traceback:
         return record
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(record.traceback)
+    path.write_text(record.traceback[-MOST_SAID:])
     return replace(record, traceback=f"{LOGS}/{path.name}")

@@ -23,6 +23,7 @@ from bench.running.memory import PeakMemory
 from bench.running.prepared import Prepared
 from bench.running.references import reference_of
 from bench.running.scoring import by_point, explained_variance, score
+from bench.suite import registry
 from bench.suite.data import DatasetSpec, load_data
 from datasets.base import Data, content_hash
 from methods.training.device import choose_device
@@ -51,7 +52,15 @@ def run_job(prepared: Prepared, report: Report | None = None) -> list[Record]:
         records = _cell_records(prepared, fits, data)
         used = peak.megabytes()
         saving.save_pictures(job, fits, data, partial(_reference_once, _data_key(job), job.setting))
+    if not registry.is_built_in("method", job.cells[0].target):
+        _forget()
     return [replace(record, started_at=started_at, peak_memory_mb=used) for record in records]
+
+
+def _forget() -> None:
+    """Load data anew for the next job: a third party's method may have changed them in place."""
+    for known in (_load_once, _reference_once, _floor_once):
+        known.cache_clear()
 
 
 @lru_cache(maxsize=2)

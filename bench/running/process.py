@@ -22,6 +22,8 @@ from bench.record.records import Record, Status
 from bench.running import worker
 from bench.running.answer import WARM_UP_LIMIT, Failure, Finished, OnEpoch, finished
 
+# Bytes.
+MOST_LOGGED = 20_000_000
 NURSERY = "bench.running.nursery"
 
 
@@ -96,6 +98,7 @@ class Process:
     def check(self) -> Finished | None:
         """Enforce the limits on time and memory."""
         assert self.job is not None
+        self._bound_log()
         used = _resident(self.pid)
         self.peak = max(self.peak, used)
         if used > self.job.setting.memory:
@@ -126,6 +129,12 @@ class Process:
             ours.close()
         if self.log.exists() and self.log.stat().st_size == 0:
             self.log.unlink()
+
+    def _bound_log(self) -> None:
+        """Of endless output only the latest is kept."""
+        with contextlib.suppress(OSError):
+            if self.log.stat().st_size > MOST_LOGGED:
+                os.truncate(self.log, 0)
 
     def _crashed(self) -> Finished:
         self.process.join(timeout=2)

@@ -105,7 +105,10 @@ def save_pictures(job: Job, fits: Sequence[Fit], data: Data, known: Callable[[st
         view = fit.fitted.view(data, known=partial(known, fit.fitted.split))
         found = kinds.pictures(fit.method, view)
         arrays = {f"{kind}.{name}": values for kind, parts in found.items() for name, values in parts.items()}
-        models.save_pictures(models.model_folder(Path(job.setting.out), cell.id), arrays)
+        try:
+            models.save_pictures(models.model_folder(Path(job.setting.out), cell.id), arrays)
+        except OSError:
+            log.warning("pictures of cell %s could not be saved", cell.id, exc_info=True)
 
 
 def save_group_pictures(job: Job, group: Group, views: Sequence[View]) -> None:

@@ -61,6 +61,12 @@ def load(kind: Kind, target: str, root: Path | None = None) -> Any:
     raise BadInputError(f"unknown {kind} {target!r}; {nearest(target, found)}{own}")
 
 
+def is_built_in(kind: Kind, target: str) -> bool:
+    """Whether a target is a component of ours."""
+    found = entry_points_of(kind).get(target)
+    return found is not None and origin(found) == "built-in"
+
+
 def is_file(target: str) -> bool:
     """Whether a target is a `file.py:Class`."""
     return re.search(r"\.py:\w+$", target) is not None
