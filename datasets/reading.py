@@ -51,7 +51,8 @@ def read(place: str, folder: Path) -> Any:
         return _READERS[suffix](path, key)
     except ImportError as error:
         raise ValueError(f"{path}: {error.name} is needed to read it: pip install {error.name}") from error
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except Exception as error:
+        # Each library has errors of its own for a damaged file.
         if "allow_pickle" in str(error):
             raise ValueError(
                 f"{path} is damaged, or holds Python objects, which only unpickling reads; write it as numbers: "

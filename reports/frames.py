@@ -59,8 +59,13 @@ def read_frame(path: Path, better_of: Callable[[str], str | None] = lambda name:
     Raises:
         FrameError: it is no parquet file, or a column is missing or of another type.
     """
+    import pyarrow.parquet as pq
+
     try:
-        frame = pd.read_parquet(path)
+        table = pq.read_table(path)
+        # Text that is none would be noticed only where it is used.
+        table.validate(full=True)
+        frame = table.to_pandas()
     except Exception as error:
         raise FrameError(f"{path}: not a readable parquet file: {error}") from error
     needed = ["dataset", "method", "metric", "value"]
@@ -79,7 +84,7 @@ def read_frame(path: Path, better_of: Callable[[str], str | None] = lambda name:
             frame[name] = assumed.get(name, pd.NA)
     try:
         known = frame[list(COLUMNS)].astype(COLUMNS)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise FrameError(f"{path}: {error}") from error
     for name in needed[:3]:
         if known[name].isna().any():

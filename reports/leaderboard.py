@@ -213,7 +213,7 @@ def _entry(rows: pd.DataFrame, name: str, sample: Sample | None, among: str) -> 
 
 def _with_own_interval(rows: pd.DataFrame, name: str) -> Estimate:
     """A value over seeds, with the interval that its metric gave."""
-    known = rows.dropna(subset="value").set_index("metric")
+    known = rows.dropna(subset="value").drop_duplicates("metric").set_index("metric")
     low, high = (known["value"].get(f"{name}_{end}") for end in ("low", "high"))
     return Estimate(float(known["value"][name]), low, high, int(known["n_seeds"][name]), over="models and pairs")
 

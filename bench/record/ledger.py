@@ -19,7 +19,9 @@ from typing import Any
 
 from bench.errors import BadInputError
 from bench.record.compaction import compacted, lines_of, parts_of
+from bench.record.forms import END, RUN, SELECTION, check
 from bench.record.records import Record
+from bench.suite.data import DatasetSpec
 from bench.suite.metrics import KnownMetrics, from_json
 
 log = logging.getLogger(__name__)
@@ -120,12 +122,16 @@ class Ledger:
             for record in entry["records"]:
                 self._merge(Record.from_json(record))
         elif entry["kind"] == "selection":
+            check(entry, SELECTION)
+            DatasetSpec(**entry["spec"])
             known = {name: value for name, value in entry.items() if name != "schema"}
             self.selections[known["dataset"], known["method"]] = known
         elif entry["kind"] == "run":
+            check(entry, RUN)
             from_json(entry.get("scored_by", ()))
             self.runs.append({name: value for name, value in entry.items() if name != "schema"})
         elif entry["kind"] == "end" and self.runs:
+            check(entry, END)
             self.runs[-1]["end"] = {name: value for name, value in entry.items() if name != "schema"}
 
     def _merge(self, new: Record) -> Record:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypedDict
 
 from bench.record.cells import Unit, unit_from_json
+from bench.record.forms import RECORD, check
 from bench.suite.metrics import MetricChoice
 
 Status = Literal["ok", "failed", "timeout", "oom", "crashed", "diverged", "pruned"]
@@ -78,6 +79,9 @@ class Record:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Record:
+        check(values, RECORD)
+        if values["status"] not in ("ok", "pruned", *FAILURES) or values["cell"]["phase"] not in ("tune", "final"):
+            raise ValueError("no such status or phase")
         fields = {name: value for name, value in values.items() if name not in _NO_LONGER}
         fields["cell"] = unit_from_json(fields["cell"])
         fields["requested"] = tuple(fields["requested"])

@@ -55,7 +55,7 @@ def run(path: Path, n_workers: int = 0, say: Callable[[str], None] = say) -> int
         BadInputError: the file is no batch.
     """
     path = path.resolve()
-    jobs, part = _read(path), Part(part_of(path))
+    jobs, part = read(path), Part(part_of(path))
     known, _ = ledger.records_after(part.path, 0)
     done = {record.cell.id: record for record in known}
     lacking = [half for job in jobs for half in _lacking(job, set(done))]
@@ -95,7 +95,12 @@ def _go_on(job: Job, cell: int, epoch: int, value: float) -> bool:
     return False
 
 
-def _read(path: Path) -> list[Job]:
+def read(path: Path) -> list[Job]:
+    """The jobs of a batch's file.
+
+    Raises:
+        BadInputError: it is none.
+    """
     try:
         jobs = [job_of(job) for job in json.loads(path.read_text())["jobs"]]
         # A file is computed into the folder that it lies in, whatever it says, also where that is mounted elsewhere.

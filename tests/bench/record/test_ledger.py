@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -25,8 +25,17 @@ def record(seed: int = 0, status="ok", metrics=("mcn",), value: float | None = 1
 def test_what_is_added_is_read_again(tmp_path):
     ledger = Ledger(tmp_path)
     ledger.add([record(0), record(1)])
-    ledger.select("roll", "pca", {"params": {}, "config_id": "c"})
-    ledger.select("roll", "pca", {"params": {}, "config_id": "c"})
+    choice = {
+        "params": {},
+        "config_id": "c",
+        "spec": asdict(SPEC),
+        "seeds": [0],
+        "note": "",
+        "trials": [],
+        "scores": {},
+    }
+    ledger.select("roll", "pca", choice)
+    ledger.select("roll", "pca", choice)
     ledger.start_run({"suite": "s"})
     again = Ledger(tmp_path)
     assert again.records == ledger.records and len(again.records) == 2

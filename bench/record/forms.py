@@ -1,0 +1,70 @@
+"""The form of what a ledger's lines hold: a line that was changed or damaged is told apart before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# A type, a list of such values, or a table of them; what ends in '?' may be absent.
+Form = Any
+_NUMBER = (int, float)
+
+_SPEC = {"name": str, "target": str, "params": dict, "content": str, "max_rows?": (int, type(None))}
+_SCORE = {
+    "requested": str, "metric": str, "split": str, "value": (int, float, type(None)), "better": str, "status?": str,
+    "reason?": str,
+}  # fmt: skip
+RECORD: Form = {
+    "suite": str, "status": str, "requested": [str], "versions?": dict, "reason": str, "traceback": str,
+    "scores": [_SCORE],
+    "cell": {
+        "phase": str, "dataset": _SPEC, "method": str, "target": str, "params": dict, "seed?": (int, type(None)),
+        "seeds?": [int],
+    },
+    "explained_variance?": (int, float, type(None)), "decoder": str, "device": str, "git_sha": str, "git_dirty": bool,
+    "started_at": str, "intermediate": [list],
+    **dict.fromkeys(("fit_seconds", "decoder_seconds", "score_seconds", "warm_up_seconds", "peak_memory_mb"), _NUMBER),
+}  # fmt: skip
+_CONFIGURATION = {"config_id": str, "params": dict, "scores": dict}
+SELECTION: Form = {
+    "dataset": str, "method": str, "spec": _SPEC, "seeds": [int], "note": str, "trials": [str], "group?": str,
+    "front?": [_CONFIGURATION], "rules?": str, **_CONFIGURATION,
+}  # fmt: skip
+_SCORED_BY = {
+    "name": str, "target": str, "version": (int, str), "scope": str, "better": str, "needs": [str], "variants": [[str]],
+}  # fmt: skip
+RUN: Form = {
+    "suite?": str, "command?": str, "config?": str, "methods?": [str], "datasets?": [str], "metrics?": [str],
+    "min_explained_variance?": _NUMBER, "report_seeds?": [int], "tune_seeds?": [int], "data?": dict, "versions?": dict,
+    "hardware?": dict, "started_at?": str, "tuning?": (dict, type(None)), "n_workers?": int, "threads?": int,
+    "device?": str, "git_sha?": str, "git_dirty?": bool, "scored_by?": [_SCORED_BY],
+}  # fmt: skip
+END: Form = {"wall_seconds": _NUMBER, "busy_seconds": _NUMBER, "n_workers": int}
+
+
+def check(value: Any, form: Form) -> None:
+    """Whether a value has a form.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if isinstance(form, dict):
+        _check_table(value, form)
+    elif isinstance(form, list):
+        if not isinstance(value, list):
+            raise ValueError("not a list")
+        for item in value:
+            check(item, form[0])
+    elif not isinstance(value, form) or (isinstance(value, bool) and form is not bool):
+        raise ValueError("a value of another type")
+
+
+def _check_table(value: Any, form: Mapping[str, Form]) -> None:
+    if not isinstance(value, dict):
+        raise ValueError("not a table")
+    for key, expected in form.items():
+        name = key.removesuffix("?")
+        if name in value:
+            check(value[name], expected)
+        elif name == key:
+            raise ValueError(f"{name} is missing")
