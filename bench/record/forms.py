@@ -51,7 +51,7 @@ def check(value: Any, form: Form) -> None:
     if isinstance(form, dict):
         _check_table(value, form)
     elif isinstance(form, list):
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             raise ValueError("not a list")
         for item in value:
             check(item, form[0])
