@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.drawing import FOLDER as FIGURES
-from bench.errors import BadInputError
+from bench.errors import BadInputError, masked
 from bench.plan.preview import plan_pair
 from bench.plan.protocol import Pair
 from bench.record.cells import Cell
@@ -118,8 +118,8 @@ def synchronise_folder(out: Path, uri: str) -> int:
     try:
         return synchronise(uri, suite, out, _finished(ledger, leaderboards_of(ledger, out), files))
     except Exception as error:
-        said = str(error).partition("\n")[0]
-        raise BadInputError(f"MLflow store {uri!r}: {type(error).__name__}: {said}") from error
+        said = masked(str(error).partition("\n")[0])
+        raise BadInputError(f"MLflow store {masked(uri)!r}: {type(error).__name__}: {said}") from error
 
 
 def _finished(ledger: Ledger, boards: Sequence[Board], files: Sequence[Path]) -> Finished:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -27,3 +28,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return "did you mean " + " or ".join(repr(match) for match in close) + "?"
     return "known: " + ", ".join(known)
+
+
+def masked(text: str) -> str:
+    """A text whose addresses (scheme://user:password@host) have lost their passwords."""
+    return re.sub(r"(://[^/\s:@]*:)[^\s@]*@", r"\1***@", text)

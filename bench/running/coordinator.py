@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.errors import masked
 from bench.plan.jobs import Job, Setting
 from bench.plan.missing import Missing, missing, nothing_missing
 from bench.plan.protocol import Pair, Protocol, Request, n_cells, protocol
@@ -128,7 +129,7 @@ class Coordinator:
                 f"[yellow]results of another git state ({shown}) are kept; use another --out to redo them[/]"
             )
         self.ledger.start_run({
-            "command": command_line(), "suite": self.suite.name, "config": self.suite.text,
+            "command": masked(command_line()), "suite": self.suite.name, "config": masked(self.suite.text),
             "tuning": _tuning(self.suite),
             "metrics": [choice.name for choice in self.suite.metrics], "methods": [m.name for m in self.suite.methods],
             "scored_by": to_json(dict.fromkeys((*self.suite.metrics, *self.suite.judged))),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BadInputError, shown
+from bench.errors import BadInputError, masked, shown
 from bench.suite.axes import expanded
 from bench.suite.choices import (
     ALL,
@@ -280,5 +280,5 @@ def _mlflow(path: Path, track: Track) -> str:
     ):
         return track.mlflow
     raise BadInputError(
-        f"{path}: track.mlflow: 'sqlite', 'off' or an http(s) or database URI is needed, got {track.mlflow!r}"
+        f"{path}: track.mlflow: 'sqlite', 'off' or an http(s) or database URI is needed, got {masked(track.mlflow)!r}"
     )

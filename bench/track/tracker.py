@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bench.errors import masked
 from bench.record.records import Record
 from bench.suite.metrics import KnownMetrics
 from bench.track.runs import Finished, by_run, run_key
@@ -70,5 +71,5 @@ class MlflowTracker(Tracker):
         except Exception as error:
             log.warning(
                 "MLflow at %s is not available (%s: %s); results are safe in the ledger, `bench sync` passes them on",
-                self._arguments[0], type(error).__name__, str(error).partition("\n")[0],
+                masked(self._arguments[0]), type(error).__name__, masked(str(error).partition("\n")[0]),
             )  # fmt: skip

@@ -286,3 +286,14 @@ def test_a_sweep_under_many_kills_is_the_undisturbed_one(undisturbed, tmp_path):
     assert last.returncode == 0, said
     assert_same_results(undisturbed, frame_of(tmp_path / "out"))
     assert sum(kills.values()) >= 20, kills
+
+
+def test_passwords_of_a_database_are_nowhere(undisturbed, write_suite, bench, tmp_path):
+    for address in ("postgresql://me:s3cret@127.0.0.1:1/x", "postgresql://me:s3c/ret@127.0.0.1:1/x"):
+        write_suite(SUITE.replace('"off"', f'"{address}"'))
+        done = bench("run", "--out", "out", "-m", "pca")
+        assert "s3c" not in done.stdout + done.stderr
+    assert "s3c" not in bench("sync", "out", "--uri", "postgresql://me:s3cret@127.0.0.1:1/x").stderr
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert files and not [path for path in files if b"s3c" in path.read_bytes()]
+    assert not [path for path in files if path.stat().st_mode & 0o002]
