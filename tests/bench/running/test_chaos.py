@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -36,6 +37,16 @@ search = {}
 use = ["knn_preservation", "reconstruction_mse", "mcn"]
 [track]
 mlflow = "off"
+"""
+
+
+SLEEPER = """
+import time
+
+
+class Sleeper:
+    def fit(self, X):
+        time.sleep(600)
 """
 
 
@@ -74,11 +85,10 @@ def recorded(tmp_path: Path) -> list[str]:
 
 
 @pytest.fixture
-def undisturbed(write_suite, bench, tmp_path):
-    """The frame of a run that nothing befell."""
+def undisturbed(write_suite, finished):
+    """The frame of a run that nothing befell; the same suite is in the test's own folder."""
     write_suite(SUITE)
-    assert bench("run", "--out", "clean", "--jobs", "2").returncode == 0
-    return frame_of(tmp_path / "clean")
+    return frame_of(finished(SUITE))
 
 
 def small_disk(folder: Path, size: str) -> None:
@@ -128,7 +138,9 @@ def test_a_disk_that_becomes_read_only_is_said(disk, undisturbed, tmp_path):
 @pytest.mark.parametrize(
     "name", ["SIGHUP", pytest.param("SIGTERM", marks=pytest.mark.slow), pytest.param("SIGINT", marks=pytest.mark.slow)]
 )
-def test_a_signal_ends_a_run_in_order(name, undisturbed, tmp_path):
+def test_a_signal_ends_a_run_in_order(name, undisturbed, write_suite, tmp_path):
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    write_suite(SUITE.replace("[methods.pca]", '[methods.pca]\n[methods.sleeper]\ntarget = "./sleeper.py:Sleeper"'))
     process = begin(tmp_path)
     assert process.stdout is not None
     process.stdout.readline()
@@ -137,6 +149,7 @@ def test_a_signal_ends_a_run_in_order(name, undisturbed, tmp_path):
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 130 and "goes on from here" in said and "Traceback" not in said
     assert_gone(ours)
+    write_suite(SUITE)
     again = begin(tmp_path)
     again.communicate(timeout=120)
     assert again.returncode == 0
@@ -144,8 +157,8 @@ def test_a_signal_ends_a_run_in_order(name, undisturbed, tmp_path):
     assert len(recorded(tmp_path)) == len(set(recorded(tmp_path)))
 
 
-def test_damaged_lines_cost_their_own_cells(undisturbed, bench, tmp_path):
-    (tmp_path / "clean").rename(tmp_path / "out")
+def test_damaged_lines_cost_their_own_cells(undisturbed, finished, bench, tmp_path):
+    shutil.copytree(finished(SUITE), tmp_path / "out")
     (part,) = (tmp_path / "out" / "ledger").glob("*.jsonl")
     lines = part.read_bytes().splitlines()
     jobs = [at for at, line in enumerate(lines) if b'"kind": "job"' in line]
