@@ -53,8 +53,13 @@ class Sleeper:
 def begin(tmp_path: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "bench", "run", "--out", "out", "--jobs", "2", *options],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=_listen_to_hangups,
     )  # fmt: skip
+
+
+def _listen_to_hangups() -> None:
+    """What runs the tests may itself run under nohup, whose children a hang-up does not reach."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
