@@ -23,6 +23,7 @@ from methods.base import (
     check_matrix,
     check_stack,
     hold_out,
+    hyperparameters,
     require_positive,
     require_widths,
 )
@@ -91,6 +92,7 @@ def empty_decoder(d: int, n_features: int, hidden: Sequence[int], activation: Ac
     return nn.Sequential(Affine.blank(d), *layers, Affine.blank(n_features))
 
 
+@hyperparameters
 class AttachedDecoderMethod(Method):
     """A method that embeds, and has a decoder fitted to its frozen training embedding inside `fit`.
 
@@ -103,13 +105,12 @@ class AttachedDecoderMethod(Method):
     # Embedding, the better part of the work, is done one after the other.
     least_stack: ClassVar[int] = 1
 
-    latent_dim: int
-    hidden: Sequence[int]
-    activation: Activation
-    epochs: int | None
-    random_state: int
-    device: str
-    history_: dict[str, list[float]]
+    latent_dim: int = 2
+    hidden: Sequence[int] = (128, 128)
+    activation: Activation = "silu"
+    epochs: int | None = None
+    random_state: int = 0
+    device: str = "auto"
 
     @abstractmethod
     def _embed(self, X: Array) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from methods.base import hyperparameters
 from methods.network_method import Extracted, NetworkMethod
-from methods.networks.layers import Activation, Output, member, output_layer, stacked_mlp
+from methods.networks.layers import Output, member, output_layer, stacked_mlp
 from methods.training.problem import Problem, Terms
 from methods.training.schedule import Schedule
 from methods.training.streams import Streams
-
-Scaling = Literal["standard", "none"]
 
 PUBLISHED_NETWORK: dict[str, Any] = {
     "hidden": [256, 256, 256, 256],
@@ -47,6 +46,7 @@ PUBLISHED_DIGIT_NETWORK: dict[str, Any] = {
 }  # fmt: skip
 
 
+@hyperparameters
 class Autoencoder(NetworkMethod):
     """Plain autoencoder: mean squared error of decode(encode(x)), perceptrons both ways.
 
@@ -78,35 +78,9 @@ class Autoencoder(NetworkMethod):
     }
     search_space: ClassVar[dict[str, Any]] = {"learning_rate": {"low": 3e-4, "high": 1e-2, "log": True}}
 
-    def __init__(
-        self,
-        latent_dim: int = 2,
-        hidden: Sequence[int] = (128, 128, 128),
-        activation: Activation = "silu",
-        output: Output = "linear",
-        scaling: Scaling = "standard",
-        epochs: int | None = None,
-        batch_size: int = 100,
-        learning_rate: float = 1e-3,
-        late_decay: float = 1.0,
-        patience: int | None = 100,
-        clip_norm: float | None = 100.0,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.hidden = hidden
-        self.activation = activation
-        self.output = output
-        self.scaling = scaling
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.late_decay = late_decay
-        self.patience = patience
-        self.clip_norm = clip_norm
-        self.random_state = random_state
-        self.device = device
+    hidden: Sequence[int] = (128, 128, 128)
+    output: Output = "linear"
+    late_decay: float = 1.0
 
     def check_parameters(self) -> None:
         super().check_parameters()

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, fields
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -13,11 +24,25 @@ if TYPE_CHECKING:
     from torch import nn
 
 Array = np.ndarray
+T = TypeVar("T")
 OnEpoch = Callable[[int, Mapping[str, float]], bool | None]
 
 
 class DivergedError(ArithmeticError):
     """Training produced numbers that are not finite."""
+
+
+@dataclass_transform()
+def hyperparameters(cls: type[T]) -> type[T]:
+    """A class whose `__init__` takes its annotated attributes and those of its bases, and stores them verbatim.
+
+    A subclass names what it adds and what it has other defaults for. Annotations of the signature are types, not
+    text, so that they can be read from any module.
+    """
+    made = dataclass(eq=False, repr=False)(cls)
+    types = get_type_hints(made)
+    made.__init__.__annotations__ = {field.name: types[field.name] for field in fields(made)} | {"return": None}  # type: ignore[arg-type]
+    return made
 
 
 class Method(BaseEstimator):

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from methods.autoencoder import Scaling
-from methods.base import require_widths
+from methods.base import hyperparameters, require_widths
 from methods.networks.convolutions import (
     Generators,
     MaxPool,
@@ -21,12 +20,13 @@ from methods.networks.convolutions import (
     image_shape,
     transposed_convolution,
 )
-from methods.networks.layers import ACTIVATIONS, Activation, Output, StackedLinear, output_layer
+from methods.networks.layers import ACTIVATIONS, Output, StackedLinear, output_layer
 from methods.vae import FixedVarianceVAE
 
 _KERNEL = 3
 
 
+@hyperparameters
 class CNNVAE(FixedVarianceVAE):
     """Convolutional variational autoencoder for images: summed squared error + beta KL(q(z|x) | N(0, I)).
 
@@ -56,37 +56,10 @@ class CNNVAE(FixedVarianceVAE):
         "beta": {"low": 0.1, "high": 10.0, "log": True},
     }
 
-    def __init__(
-        self,
-        latent_dim: int = 2,
-        beta: float = 1.0,
-        channels: Sequence[int] = (16, 32, 64),
-        activation: Activation = "silu",
-        output: Output = "linear",
-        scaling: Scaling = "standard",
-        epochs: int | None = None,
-        batch_size: int = 100,
-        learning_rate: float = 1e-3,
-        patience: int | None = 100,
-        clip_norm: float | None = 100.0,
-        sample_shape: Sequence[int] | None = None,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.beta = beta
-        self.channels = channels
-        self.activation = activation
-        self.output = output
-        self.scaling = scaling
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.patience = patience
-        self.clip_norm = clip_norm
-        self.sample_shape = sample_shape
-        self.random_state = random_state
-        self.device = device
+    beta: float = 1.0
+    channels: Sequence[int] = (16, 32, 64)
+    output: Output = "linear"
+    sample_shape: Sequence[int] | None = None
 
     def check_parameters(self) -> None:
         super().check_parameters()

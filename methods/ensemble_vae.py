@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from methods.autoencoder import Scaling
-from methods.base import Array, require_positive
+from methods.base import Array, hyperparameters, require_positive
 from methods.network_method import Extracted, evaluate
-from methods.networks.layers import Activation, FirstColumns, Output, member, output_layer, stacked_mlp
+from methods.networks.layers import FirstColumns, Output, member, output_layer, stacked_mlp
 from methods.training.problem import Problem
 from methods.vae import FixedVarianceVAE, SquaredErrorBound
 
@@ -31,6 +30,7 @@ PUBLISHED_ENSEMBLE: dict[str, Any] = {
 }
 
 
+@hyperparameters
 class EnsembleVAE(FixedVarianceVAE):
     """VAE with one encoder and M decoders, whose disagreement tells where the data are.
 
@@ -57,37 +57,10 @@ class EnsembleVAE(FixedVarianceVAE):
         "beta": {"low": 0.01, "high": 1.0, "log": True},
     }
 
-    def __init__(
-        self,
-        latent_dim: int = 2,
-        n_members: int = 10,
-        beta: float = 0.05,
-        hidden: Sequence[int] = (128, 128),
-        activation: Activation = "silu",
-        output: Output = "linear",
-        scaling: Scaling = "standard",
-        epochs: int | None = None,
-        batch_size: int = 100,
-        learning_rate: float = 1e-3,
-        patience: int | None = 100,
-        clip_norm: float | None = 100.0,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.n_members = n_members
-        self.beta = beta
-        self.hidden = hidden
-        self.activation = activation
-        self.output = output
-        self.scaling = scaling
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.patience = patience
-        self.clip_norm = clip_norm
-        self.random_state = random_state
-        self.device = device
+    n_members: int = 10
+    beta: float = 0.05
+    hidden: Sequence[int] = (128, 128)
+    output: Output = "linear"
 
     def check_parameters(self) -> None:
         super().check_parameters()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from methods.autoencoder import PUBLISHED_NETWORK, Scaling
-from methods.base import require_not_negative
-from methods.networks.layers import Activation, Output
+from methods.autoencoder import PUBLISHED_NETWORK
+from methods.base import hyperparameters, require_not_negative
 from methods.training.problem import Problem, Terms
 from methods.training.streams import Streams
 from methods.vae import VAE, EvidenceBound
@@ -19,6 +17,7 @@ from metrics.distortion import EXACT_UP_TO, relaxed_distortion
 _N_PROBES = 2
 
 
+@hyperparameters
 class IRVAE(VAE):
     """VAE whose decoder is pushed towards a scaled isometry: loss + iso_reg F, F = E[tr G^2] / (E[tr G])^2.
 
@@ -51,43 +50,11 @@ class IRVAE(VAE):
     }
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "beta", "iso_reg")
 
-    def __init__(
-        self,
-        latent_dim: int = 2,
-        iso_reg: float = 20.0,
-        mixup: float = 0.2,
-        beta: float = 0.01,
-        initial_sigma: float = 0.1,
-        hidden: Sequence[int] = (128, 128, 128),
-        activation: Activation = "silu",
-        output: Output = "linear",
-        scaling: Scaling = "standard",
-        epochs: int | None = None,
-        batch_size: int = 100,
-        learning_rate: float = 2e-3,
-        patience: int | None = 200,
-        clip_norm: float | None = 100.0,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        super().__init__(
-            latent_dim=latent_dim,
-            beta=beta,
-            initial_sigma=initial_sigma,
-            hidden=hidden,
-            activation=activation,
-            output=output,
-            scaling=scaling,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            patience=patience,
-            clip_norm=clip_norm,
-            random_state=random_state,
-            device=device,
-        )
-        self.iso_reg = iso_reg
-        self.mixup = mixup
+    iso_reg: float = 20.0
+    mixup: float = 0.2
+    beta: float = 0.01
+    learning_rate: float = 2e-3
+    patience: int | None = 200
 
     def check_parameters(self) -> None:
         super().check_parameters()

@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.manifold import Isomap as SklearnIsomap
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, require_positive
-from methods.networks.layers import Activation
+from methods.base import Array, check_matrix, hyperparameters, require_positive
 
 
+@hyperparameters
 class Isomap(AttachedDecoderMethod):
     """Isomap: shortest paths in the neighbourhood graph, embedded by classical scaling.
 
@@ -31,23 +31,7 @@ class Isomap(AttachedDecoderMethod):
     least_stack: ClassVar[int] = 1_000
     search_space: ClassVar[dict[str, Any]] = {"n_neighbors": {"low": 5, "high": 50, "log": True}}
 
-    def __init__(
-        self,
-        latent_dim: int = 2,
-        n_neighbors: int = 10,
-        hidden: Sequence[int] = (128, 128),
-        activation: Activation = "silu",
-        epochs: int | None = None,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.n_neighbors = n_neighbors
-        self.hidden = hidden
-        self.activation = activation
-        self.epochs = epochs
-        self.random_state = random_state
-        self.device = device
+    n_neighbors: int = 10
 
     def check_parameters(self) -> None:
         super().check_parameters()

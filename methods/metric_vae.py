@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from methods.autoencoder import Scaling
-from methods.base import Array, require_not_negative, require_positive, require_widths
+from methods.base import Array, hyperparameters, require_not_negative, require_positive, require_widths
 from methods.distance_regularisers import REGULARISERS, Regulariser
 from methods.network_method import evaluate
 from methods.networks.convolutions import image_shape
 from methods.networks.images import ImageNetworks, Normalisation
-from methods.networks.layers import Activation, Affine, member, stacked_mlp
+from methods.networks.layers import Affine, member, stacked_mlp
 from methods.proxies import Proxy, fit_classifiers, identity, known_proxy
 from methods.training.data import TrainingSet
 from methods.training.problem import Problem, Rows, Task, Terms
@@ -28,6 +27,7 @@ from metrics.view import NotApplicableError
 _SMALLEST_DEVIATION = 1e-5
 
 
+@hyperparameters
 class MetricVAE(FixedVarianceVAE):
     """VAE with a regulariser that makes distances between codes agree with those of a proxy of the data.
 
@@ -87,47 +87,15 @@ class MetricVAE(FixedVarianceVAE):
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "beta", "distance_reg")
     saved_modules: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "proxy")
 
-    def __init__(
-        self,
-        latent_dim: int = 2,
-        proxy: str | Callable[[Array], Array] = "auto",
-        distance_reg: float = 100.0,
-        regulariser: Regulariser = "standardised",
-        beta: float = 0.1,
-        channels: Sequence[int] = (16, 32, 64),
-        kernel: int = 3,
-        normalise: Normalisation = "none",
-        hidden: Sequence[int] = (128, 128),
-        activation: Activation = "silu",
-        scaling: Scaling = "standard",
-        epochs: int | None = None,
-        batch_size: int = 100,
-        learning_rate: float = 1e-3,
-        patience: int | None = 100,
-        clip_norm: float | None = 100.0,
-        sample_shape: Sequence[int] | None = None,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.proxy = proxy
-        self.distance_reg = distance_reg
-        self.regulariser = regulariser
-        self.beta = beta
-        self.channels = channels
-        self.kernel = kernel
-        self.normalise = normalise
-        self.hidden = hidden
-        self.activation = activation
-        self.scaling = scaling
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.patience = patience
-        self.clip_norm = clip_norm
-        self.sample_shape = sample_shape
-        self.random_state = random_state
-        self.device = device
+    proxy: str | Callable[[Array], Array] = "auto"
+    distance_reg: float = 100.0
+    regulariser: Regulariser = "standardised"
+    beta: float = 0.1
+    channels: Sequence[int] = (16, 32, 64)
+    kernel: int = 3
+    normalise: Normalisation = "none"
+    hidden: Sequence[int] = (128, 128)
+    sample_shape: Sequence[int] | None = None
 
     def check_parameters(self) -> None:
         super().check_parameters()

@@ -18,13 +18,14 @@ from methods.base import (
     OnEpoch,
     check_matrix,
     check_stack,
+    hyperparameters,
     require_choices,
     require_not_negative,
     require_positive,
     require_widths,
 )
-from methods.networks.layers import Affine
-from methods.training.data import TrainingSet, training_set
+from methods.networks.layers import Activation, Affine
+from methods.training.data import Scaling, TrainingSet, training_set
 from methods.training.device import choose_device
 from methods.training.loop import Outcome, train
 from methods.training.parameters import single
@@ -36,6 +37,7 @@ from methods.training.streams import Streams
 Extracted = tuple[list[nn.Module], list[list[nn.Module]]]
 
 
+@hyperparameters
 class NetworkMethod(Method):
     """A method whose models train as one stack; one model alone is a stack of one.
 
@@ -46,15 +48,16 @@ class NetworkMethod(Method):
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate",)
     saved_modules: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
 
-    latent_dim: int
-    epochs: int | None
-    batch_size: int
-    learning_rate: float
-    patience: int | None
-    clip_norm: float | None
-    scaling: str
-    random_state: int
-    device: str
+    latent_dim: int = 2
+    activation: Activation = "silu"
+    scaling: Scaling = "standard"
+    epochs: int | None = None
+    batch_size: int = 100
+    learning_rate: float = 1e-3
+    patience: int | None = 100
+    clip_norm: float | None = 100.0
+    random_state: int = 0
+    device: str = "auto"
 
     @abstractmethod
     def _build(self, n_features: int, generators: Sequence[torch.Generator]) -> nn.Module:

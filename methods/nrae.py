@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from methods.autoencoder import PUBLISHED_CURVE_NETWORK, PUBLISHED_DIGIT_NETWORK, Autoencoder, Scaling
-from methods.base import require_positive
-from methods.networks.layers import Activation, Output
+from methods.autoencoder import PUBLISHED_CURVE_NETWORK, PUBLISHED_DIGIT_NETWORK, Autoencoder
+from methods.base import hyperparameters, require_positive
+from methods.networks.layers import Activation
 from methods.training.data import TrainingSet
 from methods.training.problem import Rows, Task, Terms
 from methods.training.streams import Streams
@@ -32,6 +32,7 @@ _DENOISING: dict[str, Any] = {
 }
 
 
+@hyperparameters
 class NRAEL(Autoencoder):
     """Neighbourhood reconstructing autoencoder, first order: nearby data from the decoder's tangent at a point.
 
@@ -78,47 +79,16 @@ class NRAEL(Autoencoder):
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "neighbor_weight")
     expansion_order: ClassVar[int] = 1
 
-    def __init__(
-        self,
-        latent_dim: int = 2,
-        n_neighbors: int = 5,
-        neighbor_weight: float = 0.5,
-        n_drawn: int = 1,
-        include_center: bool = True,
-        replace: bool = False,
-        hidden: Sequence[int] = (128, 128, 128),
-        activation: Activation = "elu",
-        output: Output = "linear",
-        scaling: Scaling = "standard",
-        epochs: int | None = None,
-        batch_size: int = 16,
-        learning_rate: float = 3e-3,
-        late_decay: float = 0.9,
-        patience: int | None = 1_000,
-        clip_norm: float | None = 100.0,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        super().__init__(
-            latent_dim=latent_dim,
-            hidden=hidden,
-            activation=activation,
-            output=output,
-            scaling=scaling,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            late_decay=late_decay,
-            patience=patience,
-            clip_norm=clip_norm,
-            random_state=random_state,
-            device=device,
-        )
-        self.n_neighbors = n_neighbors
-        self.neighbor_weight = neighbor_weight
-        self.n_drawn = n_drawn
-        self.include_center = include_center
-        self.replace = replace
+    n_neighbors: int = 5
+    neighbor_weight: float = 0.5
+    n_drawn: int = 1
+    include_center: bool = True
+    replace: bool = False
+    activation: Activation = "elu"
+    batch_size: int = 16
+    learning_rate: float = 3e-3
+    late_decay: float = 0.9
+    patience: int | None = 1_000
 
     def check_parameters(self) -> None:
         super().check_parameters()

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from methods.autoencoder import Scaling
-from methods.base import Array, DivergedError, require_positive
+from methods.base import Array, DivergedError, hyperparameters, require_positive
 from methods.ensemble_vae import PUBLISHED_ENSEMBLE
 from methods.network_method import evaluate
-from methods.networks.layers import Activation, Output, output_layer, stacked_mlp
+from methods.networks.layers import Output, output_layer, stacked_mlp
 from methods.training.data import TrainingSet
 from methods.training.loop import train
 from methods.training.problem import Rows, Task, Terms, same_device
@@ -28,6 +27,7 @@ _LEARNING_RATE = 1e-2
 _CLIP_NORM = 100.0
 
 
+@hyperparameters
 class RBFVAE(FixedVarianceVAE):
     """VAE whose predictive deviation grows away from the data: the baseline of decoder ensembles.
 
@@ -62,47 +62,15 @@ class RBFVAE(FixedVarianceVAE):
         "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},
         "beta": {"low": 0.01, "high": 1.0, "log": True},
     }
-    deviation_: Deviation | None
-
     saved_modules: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "deviation")
 
-    def __init__(
-        self,
-        latent_dim: int = 2,
-        n_centers: int = 10,
-        bandwidth: float = 1.0,
-        precision_floor: float = 0.1,
-        rbf_epochs: int | None = None,
-        beta: float = 0.05,
-        hidden: Sequence[int] = (128, 128),
-        activation: Activation = "silu",
-        output: Output = "linear",
-        scaling: Scaling = "standard",
-        epochs: int | None = None,
-        batch_size: int = 100,
-        learning_rate: float = 1e-3,
-        patience: int | None = 100,
-        clip_norm: float | None = 100.0,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.n_centers = n_centers
-        self.bandwidth = bandwidth
-        self.precision_floor = precision_floor
-        self.rbf_epochs = rbf_epochs
-        self.beta = beta
-        self.hidden = hidden
-        self.activation = activation
-        self.output = output
-        self.scaling = scaling
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.patience = patience
-        self.clip_norm = clip_norm
-        self.random_state = random_state
-        self.device = device
+    n_centers: int = 10
+    bandwidth: float = 1.0
+    precision_floor: float = 0.1
+    rbf_epochs: int | None = None
+    beta: float = 0.05
+    hidden: Sequence[int] = (128, 128)
+    output: Output = "linear"
 
     def check_parameters(self) -> None:
         super().check_parameters()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, require_latent_dim_within, require_positive
-from methods.networks.layers import Activation
+from methods.base import Array, check_matrix, hyperparameters, require_latent_dim_within, require_positive
 
 
+@hyperparameters
 class TSNE(AttachedDecoderMethod):
     """t-SNE by openTSNE, which can place new points in a fitted embedding; PCA start, one thread.
 
@@ -26,23 +25,7 @@ class TSNE(AttachedDecoderMethod):
     search_space: ClassVar[dict[str, Any]] = {"perplexity": {"low": 5.0, "high": 100.0, "log": True}}
     stackable: ClassVar[tuple[str, ...]] = ("perplexity",)
 
-    def __init__(
-        self,
-        latent_dim: int = 2,
-        perplexity: float = 30.0,
-        hidden: Sequence[int] = (128, 128),
-        activation: Activation = "silu",
-        epochs: int | None = None,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.perplexity = perplexity
-        self.hidden = hidden
-        self.activation = activation
-        self.epochs = epochs
-        self.random_state = random_state
-        self.device = device
+    perplexity: float = 30.0
 
     @classmethod
     def warm_up(cls) -> None:

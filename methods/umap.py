@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix
-from methods.networks.layers import Activation
+from methods.base import Array, check_matrix, hyperparameters
 
 
+@hyperparameters
 class UMAP(AttachedDecoderMethod):
     """UMAP, single-threaded so that a seed gives the same embedding every time.
 
@@ -30,25 +29,8 @@ class UMAP(AttachedDecoderMethod):
     }
     stackable: ClassVar[tuple[str, ...]] = ("n_neighbors", "min_dist")
 
-    def __init__(
-        self,
-        latent_dim: int = 2,
-        n_neighbors: int = 15,
-        min_dist: float = 0.1,
-        hidden: Sequence[int] = (128, 128),
-        activation: Activation = "silu",
-        epochs: int | None = None,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.n_neighbors = n_neighbors
-        self.min_dist = min_dist
-        self.hidden = hidden
-        self.activation = activation
-        self.epochs = epochs
-        self.random_state = random_state
-        self.device = device
+    n_neighbors: int = 15
+    min_dist: float = 0.1
 
     @classmethod
     def warm_up(cls) -> None:

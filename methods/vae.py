@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from methods.autoencoder import PUBLISHED_NETWORK, Scaling
-from methods.base import require_not_negative, require_positive
+from methods.autoencoder import PUBLISHED_NETWORK
+from methods.base import hyperparameters, require_not_negative, require_positive
 from methods.network_method import Extracted, NetworkMethod
-from methods.networks.layers import Activation, FirstColumns, Output, member, output_layer, stacked_mlp
+from methods.networks.layers import FirstColumns, Output, member, output_layer, stacked_mlp
 from methods.training.problem import Problem, Terms
 from methods.training.streams import Streams
 
@@ -22,6 +22,7 @@ _SIGMA_FLOOR = 1e-3
 _LOG_DEVIATION_BOUND = 12.0
 
 
+@hyperparameters
 class VAE(NetworkMethod):
     """Variational autoencoder: Gaussian likelihood with one learnable scale, standard normal prior.
 
@@ -50,37 +51,10 @@ class VAE(NetworkMethod):
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
     prior: ClassVar[Literal["normal"] | None] = "normal"
 
-    def __init__(
-        self,
-        latent_dim: int = 2,
-        beta: float = 1.0,
-        initial_sigma: float = 0.1,
-        hidden: Sequence[int] = (128, 128, 128),
-        activation: Activation = "silu",
-        output: Output = "linear",
-        scaling: Scaling = "standard",
-        epochs: int | None = None,
-        batch_size: int = 100,
-        learning_rate: float = 1e-3,
-        patience: int | None = 100,
-        clip_norm: float | None = 100.0,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.beta = beta
-        self.initial_sigma = initial_sigma
-        self.hidden = hidden
-        self.activation = activation
-        self.output = output
-        self.scaling = scaling
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.patience = patience
-        self.clip_norm = clip_norm
-        self.random_state = random_state
-        self.device = device
+    beta: float = 1.0
+    initial_sigma: float = 0.1
+    hidden: Sequence[int] = (128, 128, 128)
+    output: Output = "linear"
 
     def check_parameters(self) -> None:
         super().check_parameters()

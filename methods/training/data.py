@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor
 from methods.base import Array, check_matrix, hold_out
 from methods.networks.layers import Affine
 from methods.training.streams import Streams
+
+# 'standard' centres the data and divides it by one scalar.
+Scaling = Literal["standard", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +47,7 @@ class TrainingSet:
 
 
 def training_set(
-    X: Array, y: Array | None, X_val: Array | None, y_val: Array | None, scaling: str, streams: Streams
+    X: Array, y: Array | None, X_val: Array | None, y_val: Array | None, scaling: Scaling, streams: Streams
 ) -> TrainingSet:
     """Training and held-out rows in network units; without X_val a tenth of X is held out.
 
