@@ -1,7 +1,7 @@
-"""Decoders fitted to a frozen embedding, for methods that have none of their own.
+"""Decoders and encoders fitted to a frozen embedding, for methods that have none of their own.
 
 The same network, budget and activation as the autoencoders' decoder, trained on (Z, X) pairs and stopped
-early on a tenth of them held out.
+early on a tenth of them held out; encoders the other way.
 """
 
 from __future__ import annotations
@@ -61,35 +61,97 @@ def fit_decoders(
     Returns:
         For each embedding a module (n, d) -> (n, n_features) in data units, or why it diverged.
     """
+    return _fit_maps("decoder", embeddings, [X], seeds, list(hidden)[::-1], activation, epochs, device)
+
+
+def fit_encoders(
+    X: Array,
+    embeddings: Sequence[Array],
+    seeds: Sequence[int],
+    *,
+    hidden: Sequence[int] = (128, 128),
+    activation: Activation = "silu",
+    epochs: int | None = None,
+    device: str = "auto",
+) -> list[nn.Sequential | DivergedError]:
+    """Fit one encoder to each of S embeddings of the same rows X, as one stack: `fit_decoders` the other way.
+
+    Returns:
+        For each embedding a module (n, n_features) -> (n, d) in the embedding's units, or why it diverged.
+    """
+    return _fit_maps("encoder", [X], embeddings, seeds, hidden, activation, epochs, device)
+
+
+def _fit_maps(
+    role: str,
+    sources: Sequence[Array],
+    targets: Sequence[Array],
+    seeds: Sequence[int],
+    hidden: Sequence[int],
+    activation: Activation,
+    epochs: int | None,
+    device: str,
+) -> list[nn.Sequential | DivergedError]:
+    """S networks that map rows of sources to those of targets; a single source or target is shared by all."""
     on = choose_device(device)
-    dtype = torch.get_default_dtype()
-    x, x_scale, x_centre = _standardised(torch.as_tensor(X, dtype=dtype, device=on))
-    inputs = [_standardised(torch.as_tensor(Z, dtype=dtype, device=on)) for Z in embeddings]
-    z = torch.stack([standardised for standardised, _, _ in inputs])
-    kept, held_out = (torch.as_tensor(rows, device=on) for rows in hold_out(len(X)))
+    ends = {"source": _End(sources, on), "target": _End(targets, on)}
     streams = Streams(seeds, on)
-    widths = [z.shape[-1], *list(hidden)[::-1], x.shape[1]]
-    model = stacked_mlp(widths, activation, streams.generators("attached decoder")).to(on)
+    widths = [ends["source"].width, *hidden, ends["target"].width]
+    model = stacked_mlp(widths, activation, streams.generators(f"attached {role}")).to(on)
     template, slot = single(model)
-    rows = [Rows({"x": x[part]}, {"z": z[:, part]}) for part in (kept, held_out)]
+    parts = [torch.as_tensor(rows, device=on) for rows in hold_out(len(sources[0]))]
+    rows = [
+        Rows(
+            {name: end.values[0][part] for name, end in ends.items() if end.is_shared},
+            {name: end.values[:, part] for name, end in ends.items() if not end.is_shared},
+        )
+        for part in parts
+    ]
     schedule = Schedule(BATCH_SIZE, epochs, PATIENCE, CLIP_NORM)
-    rates = same_device([LEARNING_RATE] * len(seeds), x)
+    rates = same_device([LEARNING_RATE] * len(seeds), ends["source"].values)
     outcomes = train(model, Task(_Regression(), *rows), streams, schedule, rates)
-    decoders: list[nn.Sequential | DivergedError] = []
-    for outcome, (_, scale, centre) in zip(outcomes, inputs, strict=True):
+    maps: list[nn.Sequential | DivergedError] = []
+    for at, outcome in enumerate(outcomes):
         if outcome.diverged is not None:
-            decoders.append(DivergedError(f"attached decoder: {outcome.diverged}"))
+            maps.append(DivergedError(f"attached {role}: {outcome.diverged}"))
             continue
         slot.load(outcome.parameters)
         layers = member(template.children(), 0)
-        decoders.append(nn.Sequential(Affine(1 / scale, -centre / scale), *layers, Affine(x_scale, x_centre)))
-    return decoders
+        maps.append(nn.Sequential(ends["source"].into_network_units(at), *layers, ends["target"].into_own_units(at)))
+    return maps
 
 
-def empty_decoder(d: int, n_features: int, hidden: Sequence[int], activation: Activation) -> nn.Sequential:
-    """A decoder of the shape that `fit_decoders` gives, to load a saved state into."""
-    layers = member(stacked_mlp([d, *list(hidden)[::-1], n_features], activation, [torch.Generator()]), 0)
-    return nn.Sequential(Affine.blank(d), *layers, Affine.blank(n_features))
+class _End:
+    """What networks start from or end at, S arrays (n, width) or one for all, in network units."""
+
+    def __init__(self, arrays: Sequence[Array], device: torch.device) -> None:
+        dtype = torch.get_default_dtype()
+        found = [_standardised(torch.as_tensor(values, dtype=dtype, device=device)) for values in arrays]
+        self.values = torch.stack([values for values, _, _ in found])
+        self.units = [(scale, centre) for _, scale, centre in found]
+        self.is_shared = len(found) == 1
+        self.width = self.values.shape[-1]
+
+    def into_network_units(self, s: int) -> Affine:
+        scale, centre = self.units[0 if self.is_shared else s]
+        return Affine(1 / scale, -centre / scale)
+
+    def into_own_units(self, s: int) -> Affine:
+        return Affine(*self.units[0 if self.is_shared else s])
+
+
+def arrays_of(role: str, network: nn.Module) -> dict[str, Array]:
+    """The state of a network as arrays, their names beginning with its role."""
+    return {f"{role}.{name}": value.cpu().numpy() for name, value in network.state_dict().items()}
+
+
+def map_from(role: str, arrays: Mapping[str, Array], widths: Sequence[int], activation: Activation) -> nn.Sequential:
+    """The network that `arrays_of` was taken from, of the shape that `fit_decoders` and `fit_encoders` give."""
+    layers = member(stacked_mlp(widths, activation, [torch.Generator()]), 0)
+    network = nn.Sequential(Affine.blank(widths[0]), *layers, Affine.blank(widths[-1]))
+    own = {name: value for name, value in arrays.items() if name.startswith(f"{role}.")}
+    network.load_state_dict({name.removeprefix(f"{role}."): torch.tensor(value) for name, value in own.items()})
+    return network
 
 
 @hyperparameters
@@ -104,6 +166,8 @@ class AttachedDecoderMethod(Method):
     decoder_kind: ClassVar[Literal["native", "attached"]] = "attached"
     # Embedding, the better part of the work, is done one after the other.
     least_stack: ClassVar[int] = 1
+    # Whether the embedding is the same for every seed, so that one does for all models of a stack.
+    seed_is_idle: ClassVar[bool] = False
 
     latent_dim: int = 2
     hidden: Sequence[int] = (128, 128)
@@ -151,7 +215,7 @@ class AttachedDecoderMethod(Method):
             attach: False leaves the decoders away.
 
         Returns:
-            For each estimator None, or why its decoder diverged.
+            For each estimator None, or why what is fitted to its embedding diverged.
         """
         check_stack(estimators)
         for estimator in estimators:
@@ -163,10 +227,18 @@ class AttachedDecoderMethod(Method):
         for estimator in estimators:
             estimator.n_features_in_ = X.shape[1]
             estimator.history_ = {}
-        return cls._attach_all(estimators, X) if attach else [None] * len(estimators)
+        failures = cls._attach_encoders(estimators, X)
+        if not attach:
+            return failures
+        return [first or second for first, second in zip(failures, cls._attach_decoders(estimators, X), strict=True)]
 
     @classmethod
-    def _attach_all(cls, estimators: Sequence[Self], X: Array) -> list[DivergedError | None]:
+    def _attach_encoders(cls, estimators: Sequence[Self], X: Array) -> list[DivergedError | None]:
+        """Fit encoders to the embeddings, for methods that have none; for each estimator None, or why it diverged."""
+        return [None] * len(estimators)
+
+    @classmethod
+    def _attach_decoders(cls, estimators: Sequence[Self], X: Array) -> list[DivergedError | None]:
         """Fit the decoders as one stack; their time is kept apart from the embedding's."""
         started = time.perf_counter()
         lead = estimators[0]
@@ -188,8 +260,15 @@ class AttachedDecoderMethod(Method):
 
     @classmethod
     def _embed_all(cls, estimators: Sequence[Self], X: Array) -> None:
-        for estimator in estimators:
-            estimator._embed(X)
+        if not cls.seed_is_idle:
+            for estimator in estimators:
+                estimator._embed(X)
+            return
+        lead, *others = estimators
+        lead._embed(X)
+        for other in others:
+            for name in [name for name in vars(lead) if name.endswith("_")]:
+                setattr(other, name, getattr(lead, name))
 
     def check_parameters(self) -> None:
         require_positive(self, "latent_dim", "epochs")
@@ -201,21 +280,15 @@ class AttachedDecoderMethod(Method):
 
     def state_arrays(self) -> dict[str, Array]:
         """The embedding and the decoder: enough to decode and to be scored, not to encode new points."""
-        state = {f"decoder.{name}": value.cpu().numpy() for name, value in self.decoder_.state_dict().items()}
-        return {"embedding": np.asarray(self.embedding_, dtype=np.float32), **state}
+        return {"embedding": np.asarray(self.embedding_, dtype=np.float32), **arrays_of("decoder", self.decoder_)}
 
     def load_arrays(self, arrays: Mapping[str, Array]) -> Self:
         """Take up a saved state; the result decodes, but does not encode new points."""
-        state = {
-            name.removeprefix("decoder."): torch.tensor(value)
-            for name, value in arrays.items()
-            if name.startswith("decoder.")
-        }
         self.embedding_ = np.asarray(arrays["embedding"])
-        last = max((name for name in state if name.endswith(".shift")), key=lambda name: int(name.split(".")[0]))
-        self.n_features_in_ = len(state[last])
-        self.decoder_ = empty_decoder(self.embedding_.shape[1], self.n_features_in_, self.hidden, self.activation)
-        self.decoder_.load_state_dict(state)
+        shifts = [name for name in arrays if name.startswith("decoder.") and name.endswith(".shift")]
+        self.n_features_in_ = len(arrays[max(shifts, key=lambda name: int(name.split(".")[1]))])
+        widths = [self.embedding_.shape[1], *list(self.hidden)[::-1], self.n_features_in_]
+        self.decoder_ = map_from("decoder", arrays, widths, self.activation)
         return self
 
 
@@ -224,7 +297,7 @@ class _Regression:
         return {}
 
     def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
-        return {"loss": (model(batch["z"]) - batch["x"]).square().mean((1, 2))}
+        return {"loss": (model(batch["source"]) - batch["target"]).square().mean((1, 2))}
 
 
 def _standardised(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:

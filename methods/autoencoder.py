@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -97,16 +98,39 @@ class Autoencoder(NetworkMethod):
         return nn.ModuleDict({"encoder": encoder, "decoder": decoder})
 
     def _problem(self, n_features: int) -> Problem:
-        return _SquaredError()
+        return SquaredError()
 
     def _extract(self, model: Any, s: int) -> Extracted:
         return member(model["encoder"], s), [member(model["decoder"], s)]
 
 
-class _SquaredError:
+class SquaredError:
+    """Mean squared error of decode(encode(x)) of a stack, over rows and features."""
+
     def draws(self, streams: Streams, n: int) -> dict[str, Tensor]:
         return {}
 
     def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
         reconstruction = model["decoder"](model["encoder"](batch["x"]))
         return {"loss": (reconstruction - batch["x"]).square().mean((1, 2))}
+
+
+class PenalisedError(SquaredError):
+    """Mean squared error + weight x penalty; subclasses say what the penalty of a batch is.
+
+    Args:
+        weight: name of the hyperparameter that weights the penalty.
+    """
+
+    def __init__(self, weight: str) -> None:
+        self.weight = weight
+
+    @abstractmethod
+    def penalty(self, model: Any, batch: dict[str, Tensor], z: Tensor, draws: Terms) -> Tensor:
+        """The penalty (S,) of a batch with codes z (S, b, d)."""
+
+    def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
+        z = model["encoder"](batch["x"])
+        mse = (model["decoder"](z) - batch["x"]).square().mean((1, 2))
+        penalty = self.penalty(model, batch, z, draws)
+        return {"loss": mse + weights[self.weight] * penalty, "mse": mse, "penalty": penalty}

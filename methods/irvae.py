@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -61,13 +62,32 @@ class IRVAE(VAE):
         require_not_negative(self, "iso_reg", "mixup")
 
     def _problem(self, n_features: int) -> Problem:
-        return _IsometricBound(self.latent_dim, self.mixup)
+        return BoundBetween(self.latent_dim, self.mixup, "iso_reg", _isometry)
 
 
-class _IsometricBound(EvidenceBound):
-    def __init__(self, latent_dim: int, mixup: float) -> None:
+def _isometry(decoder: Any, z: Tensor, probes: Tensor | None) -> dict[str, Tensor]:
+    distortion = relaxed_distortion(decoder, z, probes)
+    return {"relaxed_distortion": distortion, "penalty": (distortion + 1) / z.shape[-1]}
+
+
+# A term of the decoder at latent points (S, b, d), as 'penalty', and what else of it is worth recording; the random
+# signs are there above `EXACT_UP_TO` latent dimensions.
+Measure = Callable[[Any, Tensor, Tensor | None], dict[str, Tensor]]
+
+
+class BoundBetween(EvidenceBound):
+    """The evidence bound + weight x a measure of the decoder at points between pairs of sampled latent points.
+
+    Args:
+        mixup: reach of the mixing coefficient beyond [0, 1].
+        weight: name of the hyperparameter that weights the measure.
+    """
+
+    def __init__(self, latent_dim: int, mixup: float, weight: str, measure: Measure) -> None:
         super().__init__(latent_dim)
         self.mixup = mixup
+        self.weight = weight
+        self.measure = measure
 
     def draws(self, streams: Streams, n: int) -> dict[str, Tensor]:
         draws = super().draws(streams, n)
@@ -82,7 +102,6 @@ class _IsometricBound(EvidenceBound):
         terms, z = self.terms(model, batch["x"], draws["noise"], weights["beta"])
         partner = draws["partner"].argsort(dim=1)[..., None].expand_as(z)
         between = draws["alpha"] * z + (1 - draws["alpha"]) * torch.gather(z, 1, partner)
-        distortion = relaxed_distortion(model.decoder, between, draws.get("probes"))
-        terms["relaxed_distortion"] = distortion
-        terms["loss"] = terms["loss"] + weights["iso_reg"] * (distortion + 1) / self.latent_dim
-        return terms
+        measured = self.measure(model.decoder, between, draws.get("probes"))
+        loss = terms["loss"] + weights[self.weight] * measured.pop("penalty")
+        return {**terms, **measured, "loss": loss}

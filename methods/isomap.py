@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.manifold import Isomap as SklearnIsomap
@@ -29,6 +28,7 @@ class Isomap(AttachedDecoderMethod):
 
     # One embedding does for all seeds.
     least_stack: ClassVar[int] = 1_000
+    seed_is_idle: ClassVar[bool] = True
     search_space: ClassVar[dict[str, Any]] = {"n_neighbors": {"low": 5, "high": 50, "log": True}}
 
     n_neighbors: int = 10
@@ -40,14 +40,6 @@ class Isomap(AttachedDecoderMethod):
     def check_shape(self, n_samples: int, n_features: int) -> None:
         if self.n_neighbors >= n_samples:
             raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
-
-    @classmethod
-    def _embed_all(cls, estimators: Sequence[Self], X: Array) -> None:
-        """Embed once: they differ in the seed, which has no part in it."""
-        lead, *others = estimators
-        lead._embed(X)
-        for other in others:
-            other.isomap_, other.embedding_ = lead.isomap_, lead.embedding_
 
     def _embed(self, X: Array) -> None:
         self.isomap_ = SklearnIsomap(n_neighbors=self.n_neighbors, n_components=self.latent_dim).fit(X)

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from sklearn.decomposition import PCA as SklearnPCA
 
-from methods.base import Array, Method, OnEpoch, check_matrix, require_latent_dim_within, require_positive
+from methods.base import (
+    Array,
+    Method,
+    OnEpoch,
+    check_matrix,
+    hyperparameters,
+    require_latent_dim_within,
+    require_positive,
+)
 
 if TYPE_CHECKING:
     from torch import nn
 
 
+@hyperparameters
 class PCA(Method):
     """Principal component analysis: the best linear encoder and decoder. The same for every seed.
 
@@ -22,9 +31,8 @@ class PCA(Method):
     Source: Pearson 1901; scikit-learn's full singular value decomposition.
     """
 
-    def __init__(self, latent_dim: int = 2, random_state: int = 0) -> None:
-        self.latent_dim = latent_dim
-        self.random_state = random_state
+    latent_dim: int = 2
+    random_state: int = 0
 
     def check_parameters(self) -> None:
         require_positive(self, "latent_dim")

@@ -10,15 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Array, DivergedError, hyperparameters, require_positive
+from methods.beta_vae import BetaVAE
 from methods.ensemble_vae import PUBLISHED_ENSEMBLE
 from methods.network_method import evaluate
-from methods.networks.layers import Output, output_layer, stacked_mlp
 from methods.training.data import TrainingSet
 from methods.training.loop import train
 from methods.training.problem import Rows, Task, Terms, same_device
 from methods.training.schedule import Schedule
 from methods.training.streams import Streams, stream_seed
-from methods.vae import FixedVarianceVAE
 from metrics.view import NotApplicableError
 
 # In network units: what is added to every squared residual is the square of this.
@@ -28,11 +27,11 @@ _CLIP_NORM = 100.0
 
 
 @hyperparameters
-class RBFVAE(FixedVarianceVAE):
+class RBFVAE(BetaVAE):
     """VAE whose predictive deviation grows away from the data: the baseline of decoder ensembles.
 
-    After the VAE is trained and frozen, the precision beta(z) = W v(z) + zeta is fitted to its residuals by
-    maximum likelihood; v_k(z) = exp(-lambda_k |z - c_k|^2) around k-means centres c_k of the training codes, and
+    After the VAE (a `beta-vae`) is trained and frozen, the precision beta(z) = W v(z) + zeta is fitted to its residuals
+    by maximum likelihood; v_k(z) = exp(-lambda_k |z - c_k|^2) around k-means centres c_k of the training codes, and
     lambda_k = 1/2 (a mean_{z in C_k} |z - c_k|)^-2, W > 0. Then sigma = beta^(-1/2), and the metric is
     J_mu^T J_mu + J_sigma^T J_sigma.
 
@@ -70,7 +69,6 @@ class RBFVAE(FixedVarianceVAE):
     rbf_epochs: int | None = None
     beta: float = 0.05
     hidden: Sequence[int] = (128, 128)
-    output: Output = "linear"
 
     def check_parameters(self) -> None:
         super().check_parameters()
@@ -94,12 +92,6 @@ class RBFVAE(FixedVarianceVAE):
         for estimator in estimators:
             estimator.deviation_ = None
         return super()._task(estimators, data)
-
-    def _build(self, n_features: int, generators: Sequence[torch.Generator]) -> nn.Module:
-        widths = [self.latent_dim, *list(self.hidden)[::-1], n_features]
-        encoder = stacked_mlp([n_features, *self.hidden, 2 * self.latent_dim], self.activation, generators)
-        decoder = stacked_mlp(widths, self.activation, generators).extend(output_layer(self.output))
-        return nn.ModuleDict({"encoder": encoder, "decoder": decoder})
 
     @classmethod
     def _second_stage(cls, estimators: Sequence[Self], data: TrainingSet) -> list[DivergedError | None]:

@@ -23,6 +23,8 @@ from metrics.geometry import (
 
 # Above this latent dimension d tangents cost more than random probes with their vector-Jacobian products.
 EXACT_UP_TO = 16
+# In units of the mean eigenvalue, what is added to each before a logarithm that gradients flow through.
+_LEAST_EIGENVALUE = 1e-6
 
 
 def relaxed_distortion(decoder: Decoders, z: Tensor, probes: Tensor | None = None) -> Tensor:
@@ -154,6 +156,41 @@ def log_det_variance_of(G: Tensor) -> Tensor:
     if bool(rank_deficient(G).any()):
         return torch.full((), torch.nan, dtype=G.dtype, device=G.device)
     return torch.linalg.slogdet(G).logabsdet.var()
+
+
+def log_determinants(G: Tensor) -> Tensor:
+    """log det of metrics (..., d, d) -> (...), differentiable; a singular one counts as the least that can be told.
+
+    A millionth of the mean eigenvalue is added to each: nothing beside the determinants that are worth comparing, and
+    finite where a decoder has lost a direction.
+    """
+    # The difference of products that a determinant is loses half of single precision's digits.
+    exact = G.double()
+    d = G.shape[-1]
+    mean_eigenvalue = exact.diagonal(dim1=-2, dim2=-1).mean(-1).clamp_min(torch.finfo(G.dtype).tiny)
+    lifted = exact + (_LEAST_EIGENVALUE * mean_eigenvalue)[..., None, None] * torch.eye(d).to(exact)
+    return torch.linalg.slogdet(lifted).logabsdet.to(G.dtype)
+
+
+def conformal_distortion(decoder: Decoders, z: Tensor) -> Tensor:
+    """E[d tr G^2 / (tr G)^2] - 1 over the points z: how far the decoder is from keeping angles.
+
+    `relaxed_distortion` with a scale of its own for every point. Differentiable in z and in the decoder's parameters.
+
+    Args:
+        decoder: maps (..., n, d) to (..., n, n_features).
+        z: latent points (..., n, d).
+
+    Returns:
+        A scalar (one for each leading index) in [0, d - 1], lower is better: 0 exactly where G is a multiple of the
+        identity at each point, a conformal map.
+
+    Source: Lee, Yoon, Son and Park, ICLR 2022, with the ratio inside the mean.
+    """
+    G = pullback_metric(decoder, z)
+    trace = G.diagonal(dim1=-2, dim2=-1).sum(-1)
+    relative = G / trace.clamp_min(torch.finfo(G.dtype).tiny)[..., None, None]
+    return G.shape[-1] * relative.square().sum((-1, -2)).mean(-1) - 1
 
 
 @torch.no_grad()

@@ -141,6 +141,23 @@ def pull_back(decoder: Decoder, z: Tensor, cotangents: Tensor) -> Tensor:
     return pulled
 
 
+def squared_jacobian_norm(value: Tensor, at: Tensor) -> Tensor:
+    """Squared Frobenius norm |J|_F^2 of the Jacobian of a function that is at hand by its value.
+
+    One backward pass for each output: cheap for an encoder, whose outputs are few.
+
+    Args:
+        value: (..., n, m), a row-wise function of `at`, with its graph.
+        at: (..., n, n_features), requires gradients.
+
+    Returns:
+        (..., n), differentiable in all that the function depends on.
+    """
+    rows = (torch.autograd.grad(output.sum(), at, create_graph=True)[0] for output in value.unbind(-1))
+    norms = [row.square().sum(-1) for row in rows]
+    return torch.stack(norms).sum(0)
+
+
 @contextmanager
 def evaluating(*decoders: Decoder) -> Iterator[None]:
     """Dropout, batch normalisation and their like as in use: all modules in evaluation mode meanwhile."""

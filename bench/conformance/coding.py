@@ -25,7 +25,7 @@ def check_encoding(subject: Subject) -> None:
 
 def check_encoding_of_new_points(subject: Subject) -> None:
     """encode takes any number of rows, also one."""
-    if not hasattr(subject.fitted, "encode"):
+    if getattr(subject.fitted, "encode", None) is None:
         raise NotOfferedError("cannot encode new points; is scored on its training embedding")
     one = np.asarray(quietly(lambda: subject.fitted.encode(subject.X[:1] + 0.01)))
     if one.shape != (1, subject.Z.shape[1]):
@@ -37,6 +37,8 @@ def check_embedding_is_of_the_training_rows(subject: Subject) -> None:
     embedding = getattr(subject.fitted, "embedding_", None)
     if embedding is None:
         raise NotOfferedError("has no embedding_; the training rows are encoded")
+    if getattr(subject.fitted, "encoder_kind", "native") == "attached":
+        raise NotOfferedError("encodes by a network fitted to embedding_, which the few epochs here do not bring there")
     if len(embedding) != len(subject.X):
         raise ConformanceError(f"embedding_ has {len(embedding)} rows, X had {len(subject.X)}")
     away = np.linalg.norm(subject.Z - embedding, axis=1)

@@ -1,0 +1,71 @@
+"""Autoencoders whose decoders keep angles: isometries up to a scale that may change from point to point."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from methods.autoencoder import Autoencoder, PenalisedError
+from methods.base import hyperparameters, require_not_negative
+from methods.irvae import IRVAE, BoundBetween
+from methods.training.problem import Problem, Terms
+from metrics.distortion import conformal_distortion
+
+_WEIGHT = {"conformal_reg": {"low": 1e-3, "high": 1e2, "log": True}}
+
+
+@hyperparameters
+class ConformalAE(Autoencoder):
+    """Autoencoder whose decoder is pushed towards a conformal map: mean squared error + conformal_reg C.
+
+    C = E[d tr G^2 / (tr G)^2] - 1 at the codes of the batch, 0 exactly where the decoder stretches all directions at a
+    point alike, by as much as it will. A sphere's cap has such a map to the plane (the stereographic one), and no
+    isometry. The complement of `geometric-ae`, which evens out the volumes alone.
+
+    Args:
+        conformal_reg: weight of C.
+        latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
+        batch_size, learning_rate, late_decay, patience, clip_norm, random_state, device: see `ae`.
+
+    Source: the relaxed distortion of Lee et al., ICLR 2022, with the ratio inside the mean.
+    """
+
+    search_space: ClassVar[dict[str, Any]] = {**Autoencoder.search_space, **_WEIGHT}
+    stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "conformal_reg")
+
+    conformal_reg: float = 0.1
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
+        require_not_negative(self, "conformal_reg")
+
+    def _problem(self, n_features: int) -> Problem:
+        return _Angles("conformal_reg")
+
+
+class _Angles(PenalisedError):
+    def penalty(self, model: Any, batch: dict[str, Tensor], z: Tensor, draws: Terms) -> Tensor:
+        return conformal_distortion(model["decoder"], z)
+
+
+@hyperparameters
+class ConformalVAE(IRVAE):
+    """`irvae` with a scale of its own for every point: evidence bound + iso_reg E[tr G^2 / (tr G)^2].
+
+    Args:
+        iso_reg: weight of the measure.
+        mixup, beta, initial_sigma: see `irvae`.
+        latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
+        batch_size, learning_rate, patience, clip_norm, random_state, device: see `ae`.
+
+    Source: the relaxed distortion of Lee et al., ICLR 2022, with the ratio inside the mean.
+    """
+
+    def _problem(self, n_features: int) -> Problem:
+        return BoundBetween(self.latent_dim, self.mixup, "iso_reg", _conformality)
+
+
+def _conformality(decoder: Any, z: Tensor, probes: Tensor | None) -> dict[str, Tensor]:
+    distortion = conformal_distortion(decoder, z)
+    return {"conformal_distortion": distortion, "penalty": (distortion + 1) / z.shape[-1]}

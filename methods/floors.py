@@ -1,0 +1,57 @@
+"""What knows nothing of the data: floors that every method should beat."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+
+from methods.base import Array, OnEpoch, check_matrix, hyperparameters
+from methods.pca import PCA
+
+
+@hyperparameters
+class RandomProjection(PCA):
+    """A random linear map onto orthogonal directions of length 1, and its transpose as decoder.
+
+    Its decoder is an isometry, so that mcn = 1 and relaxed_distortion = 0: what those say of a method without its
+    explained variance.
+
+    Source: Johnson and Lindenstrauss 1984.
+    """
+
+    def fit(
+        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
+    ) -> Self:
+        """Draw the directions, and take the mean of X (n_samples, n_features).
+
+        Raises:
+            ValueError: latent_dim exceeds the number of samples or of features.
+        """
+        self.check_parameters()
+        X = check_matrix(X)
+        self.check_shape(*X.shape)
+        drawn = np.random.default_rng(self.random_state).standard_normal((X.shape[1], self.latent_dim))
+        self.history_ = {}
+        return self.load_arrays({"components": np.linalg.qr(drawn)[0].T, "mean": X.astype(np.float64).mean(0)})
+
+
+class Identity(PCA):
+    """Codes that are the data: as many latent dimensions as features.
+
+    The ceiling of every score that compares codes and data.
+    """
+
+    def __init__(self, random_state: int = 0) -> None:
+        self.random_state = random_state
+
+    def check_parameters(self) -> None:
+        """There are none."""
+
+    def fit(
+        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
+    ) -> Self:
+        """Note the number of features."""
+        self.latent_dim = check_matrix(X).shape[1]
+        self.history_ = {}
+        return self.load_arrays({"components": np.eye(self.latent_dim), "mean": np.zeros(self.latent_dim)})
