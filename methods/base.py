@@ -54,6 +54,7 @@ class Method(BaseEstimator):
         stackable: hyperparameters that may differ between models trained as one stack.
         least_stack: models that are better trained together than by a process for each part of them.
         decoder_kind: 'native', or 'attached' where a decoder is fitted to a frozen embedding.
+        packages: those that it needs beside the installation's own, from `latentbench[more]`.
         prior: 'normal' where latent points drawn from N(0, I) decode to new data, else None.
     """
 
@@ -62,6 +63,7 @@ class Method(BaseEstimator):
     stackable: ClassVar[tuple[str, ...]] = ()
     least_stack: ClassVar[int] = 4
     decoder_kind: ClassVar[Literal["native", "attached"]] = "native"
+    packages: ClassVar[tuple[str, ...]] = ()
     prior: ClassVar[Literal["normal"] | None] = None
 
     def check_parameters(self) -> None:

@@ -64,10 +64,31 @@ class UMAP(AttachedDecoderMethod):
 
     @staticmethod
     def _new(**parameters: Any) -> Any:
-        import warnings
+        return _umap_learn().UMAP(n_jobs=1, **parameters)
 
-        with warnings.catch_warnings():
-            # umap-learn announces on import that its optional TensorFlow part is absent.
-            warnings.simplefilter("ignore", ImportWarning)
-            import umap
-        return umap.UMAP(n_jobs=1, **parameters)
+
+def fuzzy_graph(X: Array, n_neighbors: int) -> Any:
+    """UMAP's fuzzy graph of rows X (n, n_features): a symmetric sparse matrix (n, n) of strengths in (0, 1]."""
+    _umap_learn()
+    from umap.umap_ import fuzzy_simplicial_set
+
+    return fuzzy_simplicial_set(X, n_neighbors, np.random.RandomState(0), "euclidean")[0]
+
+
+def similarity_curve(min_dist: float) -> tuple[float, float]:
+    """a and b of UMAP's similarity 1 / (1 + a d^(2 b)) of points at a distance d, for a spread of 1."""
+    _umap_learn()
+    from umap.umap_ import find_ab_params
+
+    a, b = find_ab_params(1.0, min_dist)
+    return float(a), float(b)
+
+
+def _umap_learn() -> Any:
+    import warnings
+
+    with warnings.catch_warnings():
+        # umap-learn announces on import that its optional TensorFlow part is absent.
+        warnings.simplefilter("ignore", ImportWarning)
+        import umap
+    return umap
