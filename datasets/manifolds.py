@@ -23,10 +23,7 @@ class SwissRoll:
 
     def load(self) -> Data:
         rng = _rng(self.n, self.noise, self.random_state)
-        t = 1.5 * np.pi * (1 + 2 * rng.random(self.n))
-        h = 21 * rng.random(self.n)
-        X = np.column_stack([t * np.cos(t), h, t * np.sin(t)])
-        flat = np.column_stack([(t * np.sqrt(1 + t**2) + np.arcsinh(t)) / 2, h])
+        X, flat = rolled_up(rng.random(self.n), rng.random(self.n))
         return Data(X + self.noise * rng.standard_normal(X.shape), intrinsic=flat, geodesic=_straight(flat))
 
 
@@ -90,7 +87,7 @@ class SphereCap:
         return Data(
             X + self.noise * rng.standard_normal(X.shape),
             intrinsic=self.radius * colatitude[:, None] * direction,
-            geodesic=_great_circle(unit, self.radius),
+            geodesic=great_circle(unit, self.radius),
         )
 
 
@@ -132,6 +129,14 @@ class Torus:
         )
 
 
+def rolled_up(u: Array, v: Array) -> tuple[Array, Array]:
+    """Points of the Swiss roll (n, 3) from numbers in [0, 1], and where they are on the flat rectangle (n, 2)."""
+    t = 1.5 * np.pi * (1 + 2 * u)
+    h = 21 * v
+    X = np.column_stack([t * np.cos(t), h, t * np.sin(t)])
+    return X, np.column_stack([(t * np.sqrt(1 + t**2) + np.arcsinh(t)) / 2, h])
+
+
 def _rng(n: int, noise: float, seed: int) -> np.random.Generator:
     if n < 4:
         raise ValueError(f"n must be at least 4, got {n}")
@@ -154,6 +159,7 @@ def _straight_around(flat: Array, periods: Array) -> Geodesic:
     return geodesic
 
 
-def _great_circle(unit: Array, radius: float) -> Geodesic:
+def great_circle(unit: Array, radius: float) -> Geodesic:
+    """Distances along the sphere with this radius between points given by unit vectors (n, 3)."""
     # 2 asin(chord / 2) stays exact for near points, where acos of the inner product loses all digits.
     return lambda i, j: 2 * radius * np.arcsin(np.clip(np.linalg.norm(unit[i] - unit[j], axis=-1) / 2, 0.0, 1.0))
