@@ -18,12 +18,12 @@ _GAP = 2
 def show(content: Content, console: Console) -> None:
     """Print the headline scores of each data set and, where the terminal is wide enough, others; then the verdict."""
     from reports.entries import MARKS
-    from reports.headline import ranked_apart
+    from reports.headline import how_coded
 
     for board in content.boards:
         console.print(_table(board, content.headline, console.width), markup=False, highlight=False)
     used = "  ".join(f"{mark} {meaning}" for mark, meaning in MARKS.items())
-    for text in filter(None, (used, ranked_apart(content.boards), *content.verdict)):
+    for text in filter(None, (used, how_coded(content.boards), *content.verdict)):
         console.print(text, markup=False, highlight=False)
 
 
@@ -33,7 +33,7 @@ def _table(board: Board, headline: Sequence[str], width: int) -> Any:
 
     table = Table(title=Text(board.dataset), title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("method", no_wrap=True)
-    left = width - max(len("method"), *(len(row.method) for row in board.rows))
+    left = width - max(len("method"), *(len(row.name) for row in board.rows))
     shown = []
     for heading, cells in _columns(board, headline):
         needed = _GAP + max(len(line) for text in (heading, *cells) for line in text.split("\n"))
@@ -42,7 +42,7 @@ def _table(board: Board, headline: Sequence[str], width: int) -> Any:
             shown.append(cells)
             table.add_column(heading, justify="right", no_wrap=True)
     for at, row in enumerate(board.rows):
-        table.add_row(row.method, *(cells[at] for cells in shown))
+        table.add_row(row.name, *(cells[at] for cells in shown))
     return table
 
 

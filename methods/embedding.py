@@ -7,14 +7,16 @@ import hashlib
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
 from datasets.reading import parted, read
-from methods.base import Array
+from methods.attached import fit_encoders
+from methods.base import Array, DivergedError, check_matrix
+from methods.network_method import evaluate
 
 
 class Embedding(BaseEstimator):
@@ -27,6 +29,8 @@ class Embedding(BaseEstimator):
             .npz, .csv, .parquet and .h5ad with what of it after a colon ('cells.h5ad:obsm/X_umap').
         decoder: what maps codes (n, latent_dim) to data (n, n_features), differentiable: a program exported by
             `torch.export.save` ('decoder.pt2'), or 'file.py:function', a function that gives the decoder.
+        encoder: 'attached' fits one to the codes of the training rows, by which all others are encoded; a file may then
+            hold the training rows alone. 'none' takes the codes of all rows as they are.
         content: hash of the files, set by the runner, so that other files are other results.
         dataset, suite_folder: set by the runner.
     """
@@ -35,6 +39,7 @@ class Embedding(BaseEstimator):
         self,
         path: str,
         decoder: str | None = None,
+        encoder: Literal["none", "attached"] = "none",
         content: str = "",
         random_state: int = 0,
         dataset: str = "",
@@ -42,6 +47,7 @@ class Embedding(BaseEstimator):
     ) -> None:
         self.path = path
         self.decoder = decoder
+        self.encoder = encoder
         self.content = content
         self.random_state = random_state
         self.dataset = dataset
@@ -58,10 +64,14 @@ class Embedding(BaseEstimator):
                 digest.update(f"{file.name}\0".encode() + file.read_bytes())
         return digest.hexdigest()[:16]
 
-    def fit(self, X: Array, y: Array | None = None) -> Self:
+    def fit(self, X: Array, y: Array | None = None, rows: Array | None = None) -> Self:
         """Read the codes, and the decoder where there is one.
 
+        Args:
+            X: the training rows (n, n_features). rows: which of the data set they are (n,).
+
         Raises:
+            DivergedError: the training of an attached encoder produced numbers that are not finite.
             ValueError: a file is missing or cannot be used; the message names it.
         """
         codes = np.asarray(read(self._named(self.path), Path(self.suite_folder)))
@@ -71,11 +81,38 @@ class Embedding(BaseEstimator):
             raise ValueError(
                 f"{self._named(self.path)}: a matrix of numbers is needed, got {codes.dtype} {codes.shape}"
             )
-        self.codes_ = codes.astype(np.float32)
+        codes = codes.astype(np.float32)
         self.n_features_in_ = X.shape[1]
         if self.decoder is not None:
-            self.given_decoder_ = self._checked(load_decoder(self._named(self.decoder), Path(self.suite_folder)))
+            given = load_decoder(self._named(self.decoder), Path(self.suite_folder))
+            self.given_decoder_ = self._checked(given, codes)
+        if self.encoder == "attached":
+            self._attach_encoder(X, codes, rows)
+        else:
+            self.codes_ = codes
         return self
+
+    def _attach_encoder(self, X: Array, codes: Array, rows: Array | None) -> None:
+        if len(codes) != len(X) and rows is None:
+            raise ValueError(f"{self._named(self.path)}: {len(codes)} codes for {len(X)} training rows")
+        self.embedding_ = codes if rows is None or len(codes) == len(X) else codes[rows]
+        (encoder,) = fit_encoders(X, [self.embedding_], [self.random_state])
+        if isinstance(encoder, DivergedError):
+            raise encoder
+        self.encoder_ = encoder
+
+    @property
+    def encoder_kind(self) -> str:
+        """'attached', or 'native' where the codes of all rows are at hand."""
+        return "attached" if self.encoder == "attached" else "native"
+
+    @property
+    def encode(self) -> Any:
+        """Data (n, n_features) -> codes (n, latent_dim); None without an attached encoder."""
+        return self._encode if self.encoder == "attached" else None
+
+    def _encode(self, X: Array) -> Array:
+        return evaluate(self.encoder_, check_matrix(X, self.n_features_in_))
 
     @property
     def decoders_(self) -> list[Any]:
@@ -95,15 +132,15 @@ class Embedding(BaseEstimator):
     def _named(self, place: str) -> str:
         return place.replace("{dataset}", self.dataset).replace("{seed}", str(self.random_state))
 
-    def _checked(self, decoder: Any) -> Any:
+    def _checked(self, decoder: Any, codes: Array) -> Any:
         """A decoder that maps codes to rows of the data."""
         for n in (2, 3):
             try:
-                found = decoder(torch.as_tensor(self.codes_[:n]))
+                found = decoder(torch.as_tensor(codes[:n]))
             except Exception as error:
                 said = str(error).strip().partition("\n")[0][:200]
                 raise ValueError(
-                    f"decoder = {self.decoder!r}: decoding {n} codes of {self.codes_.shape[1]} dimensions failed: "
+                    f"decoder = {self.decoder!r}: decoding {n} codes of {codes.shape[1]} dimensions failed: "
                     f"{said}; export it for any number of rows: torch.export.export(decoder, (z,), "
                     "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))"
                 ) from error

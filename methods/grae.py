@@ -21,10 +21,10 @@ _MOST_EMBEDDED = 4_000
 class GRAE(Autoencoder):
     """Autoencoder whose codes are pulled to a manifold embedding e of the data.
 
-    Minimises mean squared error + geo_reg mean |z - e|^2 / latent_dim. What the embedding knows of the data's graph comes
-    with an encoder for new points and a decoder of its own. It is centred and divided by one number, its deviation. The
-    paper embeds by PHATE; Isomap, the default here, keeps geodesics. Of more than 4,000 rows so many are embedded and
-    the others are placed among them.
+    Minimises mean squared error + geo_reg mean |z - e|^2 / latent_dim. What the embedding knows of the data's graph
+    comes with an encoder for new points and a decoder of its own. It is centred and divided by one number, its
+    deviation. The paper embeds by PHATE; Isomap, the default here, keeps geodesics. Of more than 4,000 rows so many are
+    embedded and the others are placed among them.
 
     Args:
         geo_reg: weight of the pull.

@@ -28,8 +28,8 @@ class ParametricUMAP(Autoencoder):
 
     Of each row of a batch one neighbour is drawn with the probability of their edge in UMAP's fuzzy graph, and
     `n_negatives` other rows at random. With q = 1 / (1 + a |z - z'|^(2 b)), minimises the mean of -log q over
-    neighbours, each weighted by its row's degree in the graph, so that in expectation edges count by their strength, and
-    of -log(1 - q) over the others. The decoder learns beside it: with a weight of 0 it would not be trained at all.
+    neighbours, each weighted by its row's degree in the graph, so that in expectation edges count by their strength,
+    and of -log(1 - q) over the others. The decoder learns beside it: with a weight of 0 it would not be trained at all.
 
     Args:
         n_neighbors: neighbours of each point in the graph.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.leaderboard import Entry, short
+from reports.leaderboard import ATTACHED_ENCODER, Entry, short
 from reports.samples import BY_CONSTRUCTION, COLLAPSED
 
 # What is not ranked is shown to so many decimals: an affine decoder's distortion is 0, and not 2e-16.
@@ -27,7 +27,8 @@ LEGEND = (
     "`by construction`, what follows from the form of the method and not from what it learned. `median`: the mean "
     "beside it is carried by few points or by one seed. `(tuned)`: the metric that hyperparameters were chosen by, on "
     "other seeds and rows. `n/a`: the method or the data cannot have that score. `(train)`: the method cannot encode "
-    "new points and is scored on its training embedding."
+    f"new points and is scored on its training embedding. `{ATTACHED_ENCODER}`: it encodes them by a network that was "
+    "fitted to that embedding."
 )
 
 

@@ -15,9 +15,9 @@ COLUMNS = {
     "suite": "string", "phase": "string", "dataset": "string", "method": "string", "params": "string",
     "config_id": "string", "cell_id": "string", "seed": "Int64", "n_seeds": "Int64", "split": "string",
     "metric": "string", "value": "Float64", "better": "string", "status": "string", "reason": "string",
-    "decoder": "string", "fit_seconds": "Float64", "decoder_seconds": "Float64", "score_seconds": "Float64",
-    "stack_size": "Int64", "peak_memory_mb": "Float64", "device": "string", "git_sha": "string",
-    "git_dirty": "boolean", "started_at": "string", "axis": "string",
+    "decoder": "string", "encoder": "string", "fit_seconds": "Float64", "decoder_seconds": "Float64",
+    "score_seconds": "Float64", "stack_size": "Int64", "peak_memory_mb": "Float64", "device": "string",
+    "git_sha": "string", "git_dirty": "boolean", "started_at": "string", "axis": "string",
 }  # fmt: skip
 
 _ORDER = ["phase", "dataset", "method", "config_id", "seed", "metric"]
@@ -76,6 +76,7 @@ def read_frame(path: Path, better_of: Callable[[str], str | None] = lambda name:
         "phase": "final",
         "status": "ok",
         "decoder": "none",
+        "encoder": "native",
         "split": "test",
         "suite": path.stem,
     }

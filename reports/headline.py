@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports.leaderboard import Board
+from reports.leaderboard import ATTACHED_ENCODER, Board
 
 # Of each question the metrics that answer it, the one to show first.
 NEIGHBOURHOODS = ("knn_preservation", "trustworthiness", "auc_log_rnx", "continuity")
@@ -34,13 +34,20 @@ def columns(board: Board, headline: Sequence[str]) -> Iterator[str]:
     return (name for name in headline if has_values(board, name))
 
 
-def ranked_apart(boards: Sequence[Board]) -> str:
-    """Whose scores of decoders are ranked among themselves, where decoders of both kinds are shown; else ''."""
+def how_coded(boards: Sequence[Board]) -> str:
+    """Whose decoders and encoders were fitted to finished embeddings, as far as the tables need it said; else ''."""
     rows = [row for board in boards for row in board.rows]
+    said = []
     attached = list(dict.fromkeys(row.method for row in rows if row.decoder == "attached"))
-    if not attached or not any(row.decoder == "native" for row in rows):
-        return ""
-    return f"Scores of decoders: those of {', '.join(attached)} were attached, and are ranked among themselves."
+    if attached and any(row.decoder == "native" for row in rows):
+        said.append(
+            f"Scores of decoders: those of {', '.join(attached)} were attached, and are ranked among themselves."
+        )
+    if any(row.encoder == "attached" for row in rows):
+        said.append(
+            f"{ATTACHED_ENCODER} New points are encoded by a network that was fitted to the finished embedding."
+        )
+    return " ".join(said)
 
 
 def has_values(board: Board, name: str) -> bool:

@@ -15,6 +15,9 @@ from reports.samples import PointsOf, no_points, samples_of, standing
 from reports.statistics import Estimate, Sample, estimate
 from reports.tails import Tail, tail_of
 
+# Beside the name of a method whose encoder was fitted to a finished embedding.
+ATTACHED_ENCODER = "°"
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -62,6 +65,7 @@ class Row:
 
     method: str
     decoder: str
+    encoder: str
     split: str
     n_seeds: int
     fit_seconds: float | None
@@ -70,6 +74,11 @@ class Row:
     trials: int
     tune_seconds: float | None
     entries: dict[str, Entry]
+
+    @property
+    def name(self) -> str:
+        """The method, marked where its encoder was fitted to a finished embedding."""
+        return self.method + (ATTACHED_ENCODER if self.encoder == "attached" else "")
 
     @property
     def seconds(self) -> float | None:
@@ -179,6 +188,7 @@ def _row(
     return Row(
         method=method,
         decoder=kind,
+        encoder=str(rows["encoder"].iloc[0]),
         split=str(rows["split"].iloc[0]),
         n_seeds=int(of_models(final_values(rows))["cell_id"].nunique()),
         fit_seconds=_mean(fitted["fit_seconds"]),

@@ -30,6 +30,12 @@ def known_limits(boards: Sequence[Board], runs: Sequence[Mapping[str, Any]]) -> 
     if any(row.split == "train" for row in rows):
         names = dict.fromkeys(row.method for row in rows if row.split == "train")
         yield f"{', '.join(names)} cannot encode new points and are scored on their training embedding."
+    if any(row.encoder == "attached" for row in rows):
+        names = dict.fromkeys(row.method for row in rows if row.encoder == "attached")
+        yield (
+            f"{', '.join(names)} cannot encode new points themselves; a network fitted to their finished embeddings "
+            "does, and its errors are in their scores."
+        )
     tuned = any(board.how for board in boards)
     left = dict.fromkeys(row.method for row in rows if not row.trials)
     if tuned and left:

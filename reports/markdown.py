@@ -15,7 +15,7 @@ from reports.causes import Cause, cell_statuses
 from reports.content import Content, FrontPicture, Picture
 from reports.entries import LEGEND, MARKS, in_full, in_short
 from reports.frames import in_order, of_models
-from reports.headline import columns, ranked_apart
+from reports.headline import columns, how_coded
 from reports.kernels import LEGEND as KERNEL_LEGEND
 from reports.kernels import kernel_tables
 from reports.leaderboard import Board, Entry
@@ -45,7 +45,7 @@ def _parts(content: Content) -> Iterator[str]:
         yield headline_table(board, content.headline)
     if boards:
         used = "; ".join(f"`{mark}` {meaning}" for mark, meaning in MARKS.items())
-        yield f"{used}. {_text(ranked_apart(boards))}".strip()
+        yield f"{used}. {_text(how_coded(boards))}".strip()
     yield from map(_picture, content.embeddings)
     if content.failures:
         yield from ("## What failed", "\n".join(map(_cause, content.failures)))
@@ -73,7 +73,7 @@ def headline_table(board: Board, headline: Sequence[str]) -> str:
     """One data set's headline metrics: values with one mark each."""
     names = list(columns(board, headline))
     lines = [[_text(board.dataset), *map(board.column, names)], ["---"] * (len(names) + 1)]
-    lines += [[_text(row.method), *(_short(row.entries[name]) for name in names)] for row in board.rows]
+    lines += [[_text(row.name), *(_short(row.entries[name]) for name in names)] for row in board.rows]
     return markdown_table(lines)
 
 
@@ -94,7 +94,7 @@ def leaderboard(board: Board) -> str:
         mark = " (train)" if row.split == "train" else ""
         cost = [_seconds(row.fit_seconds), _seconds(row.decoder_seconds), str(row.stack_size)]
         cost += [str(row.trials or "–"), _seconds(row.tune_seconds)] if board.how else []
-        lines.append([_text(row.method) + mark, row.decoder, *cells, *cost, str(row.n_seeds)])
+        lines.append([_text(row.name) + mark, row.decoder, *cells, *cost, str(row.n_seeds)])
     return "\n\n".join(filter(None, [markdown_table(lines), _list(notes(board))]))
 
 

@@ -19,7 +19,7 @@ from reports.across_tables import across_tables, conclusions
 from reports.axes import axis_columns
 from reports.content import Content
 from reports.entries import LEGEND, MARKS, in_full, in_short
-from reports.headline import columns, ranked_apart
+from reports.headline import columns, how_coded
 from reports.kernels import LEGEND as KERNEL_LEGEND
 from reports.kernels import kernel_tables
 from reports.leaderboard import Board, Entry
@@ -53,7 +53,7 @@ def page(content: Content, out: Path) -> str:
         marks=MARKS,
         methods=methods,
         axes=axis_columns(methods),
-        apart=ranked_apart(content.boards),
+        apart=how_coded(content.boards),
         legends={
             "boards": LEGEND, "across": ACROSS_LEGEND, "fronts": FRONT_LEGEND, "stability": STABILITY_LEGEND,
             "kernels": KERNEL_LEGEND,

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from reports.entries import MARKS, in_short
 from reports.frames import in_order
 from reports.headline import columns
-from reports.leaderboard import Board, Entry, Row
+from reports.leaderboard import ATTACHED_ENCODER, Board, Entry, Row
 from reports.markdown import headline_table
 
 _SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"$\sim$", "^": r"\textasciicircum{}",
+    "°": r"$^\circ$",
 }  # fmt: skip
 _ARROWS = {"lower": r"$\downarrow$", "higher": r"$\uparrow$"}
 
@@ -33,9 +34,11 @@ def latex(boards: Sequence[Board], metrics: Sequence[str]) -> str:
     ]  # fmt: skip
     for method in methods:
         cells = [_tex_cell(_row(board, method), name) for board, names in shown for name in names]
-        lines.append(rf"{_tex(method)} & {' & '.join(cells)} \\")
+        name = next(row.name for board, _ in shown for row in board.rows if row.method == method)
+        lines.append(rf"{_tex(name)} & {' & '.join(cells)} \\")
     notes = [f"% {mark} {meaning}" for mark, meaning in MARKS.items()]
     notes.append("% Scores of decoders are ranked among native and among attached decoders, each among themselves.")
+    notes.append(f"% {ATTACHED_ENCODER} New points are encoded by a network fitted to the finished embedding.")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes]) + "\n"
 
 

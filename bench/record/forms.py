@@ -21,8 +21,8 @@ RECORD: Form = {
         "phase": str, "dataset": _SPEC, "method": str, "target": str, "params": dict, "seed?": (int, type(None)),
         "seeds?": [int],
     },
-    "explained_variance?": (int, float, type(None)), "decoder": str, "device": str, "git_sha": str, "git_dirty": bool,
-    "started_at": str, "intermediate": [list],
+    "explained_variance?": (int, float, type(None)), "decoder": str, "encoder?": str, "device": str, "git_sha": str,
+    "git_dirty": bool, "started_at": str, "intermediate": [list],
     **dict.fromkeys(("fit_seconds", "decoder_seconds", "score_seconds", "warm_up_seconds", "peak_memory_mb"), _NUMBER),
 }  # fmt: skip
 _CONFIGURATION = {"config_id": str, "params": dict, "scores": dict}

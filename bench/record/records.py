@@ -54,6 +54,7 @@ class Record:
     scores: tuple[Score, ...] = ()
     explained_variance: float | None = None
     decoder: str = "none"
+    encoder: str = "native"
     fit_seconds: float = 0.0
     decoder_seconds: float = 0.0
     score_seconds: float = 0.0

@@ -76,7 +76,7 @@ def rows(records: Iterable[Record], metrics: Sequence[MetricChoice] = ()) -> Ite
             "suite": record.suite, "phase": cell.phase, "dataset": cell.dataset.name, "method": cell.method,
             "params": json.dumps(dict(cell.params), sort_keys=True), "config_id": cell.config_id, "cell_id": cell.id,
             "seed": cell.seed, "n_seeds": cell.n_seeds, "decoder": record.decoder,
-            "score_seconds": record.score_seconds,
+            "encoder": record.encoder, "score_seconds": record.score_seconds,
             **_fitting(record), "peak_memory_mb": record.peak_memory_mb, "device": record.device,
             "git_sha": record.git_sha, "git_dirty": record.git_dirty, "started_at": record.started_at,
             "axis": axis_of(cell.dataset.name, cell.method),

@@ -27,7 +27,7 @@ class NonFiniteError(ArithmeticError):
 class Fitted:
     """A fitted method as metrics see it: latent points of the training and of the scored split, and decoders.
 
-    `decoder` is 'native', 'attached' or 'none'.
+    `decoder` and `encoder` are 'native', 'attached' or 'none'.
     """
 
     split: str
@@ -36,6 +36,7 @@ class Fitted:
     decode: Callable[[Array], Array] | None
     decoders: tuple[Any, ...]
     decoder: str
+    encoder: str = "native"
     proxy_features: Callable[[Array], Array] | None = None
     deviation: Callable[[Array], Array] | None = None
     encode: Callable[[Array], Array] | None = None
@@ -80,7 +81,7 @@ def observe(method: Any, data: Data, split: str) -> Fitted:
         raise ValueError("the method has neither encode(X) nor embedding_ after fit")
     if encode is None:
         Z_train = _latent(embedding, len(X_train), "training")
-        return Fitted("train", Z_train, Z_train, **_decoding(method))
+        return Fitted("train", Z_train, Z_train, **_decoding(method) | {"encoder": "none"})
     Z_train = _latent(encode(X_train) if embedding is None else embedding, len(X_train), "training")
     rows = data.rows(split)
     Z = Z_train if split == "train" else _latent(encode(data.X[rows]), len(rows), split)
@@ -105,7 +106,8 @@ def _decoding(method: Any) -> dict[str, Any]:
         raise ValueError(f"decoder_kind must be 'native' or 'attached', got {kind!r}")
     abilities = {name: getattr(method, name, None) for name in OPTIONAL_ABILITIES.values()}
     more = {name: ability if callable(ability) else None for name, ability in abilities.items()}
-    return {"decode": decode, "decoders": tuple(decoders), "decoder": kind, **more}
+    encoder = getattr(method, "encoder_kind", "native")
+    return {"decode": decode, "decoders": tuple(decoders), "decoder": kind, "encoder": encoder, **more}
 
 
 def _latent(values: Any, n: int, split: str) -> Array:

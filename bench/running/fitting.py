@@ -103,7 +103,7 @@ def _fit_alone(method: Any, X: Any, offered: Mapping[str, Any], callbacks: Seque
 
 def beside_rows(data: Data) -> dict[str, Any]:
     """What a fit may take beside the training rows."""
-    offered: dict[str, Any] = {"X_val": data.X[data.validation]}
+    offered: dict[str, Any] = {"X_val": data.X[data.validation], "rows": data.train}
     if data.y is not None:
         offered |= {"y": data.y[data.train], "y_val": data.y[data.validation]}
     return offered

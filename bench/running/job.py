@@ -194,6 +194,7 @@ def _record(prepared: Prepared, unit: Unit, fit: Fit, scores: Sequence[Score], s
         traceback=fit.traceback,
         scores=tuple(scores),
         decoder=fit.fitted.decoder if fit.fitted is not None else "none",
+        encoder=fit.fitted.encoder if fit.fitted is not None else "native",
         fit_seconds=fit.fit_seconds,
         decoder_seconds=fit.decoder_seconds,
         score_seconds=score_seconds,
