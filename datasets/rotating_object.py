@@ -7,6 +7,8 @@ import numpy as np
 from datasets.base import Array, Data
 
 _SIDE = 32
+# Rays along each side of a pixel.
+_FINE = 2
 # Ellipsoids that the object is made of: centre, half-axes, and tilt in the plane of x and z (radians).
 _PARTS: tuple[tuple[tuple[float, float, float], tuple[float, float, float], float], ...] = (
     ((0.0, 0.0, 0.0), (0.55, 0.55, 0.42), 0.0),
@@ -43,7 +45,8 @@ class RotatingObject:
 
 def _image(angle: float) -> Array:
     """The object turned by an angle, seen along y, lit from the upper left: shades (32, 32)."""
-    at = 1.15 * ((np.arange(_SIDE) + 0.5) * 2 / _SIDE - 1)
+    n = _SIDE * _FINE
+    at = 1.15 * ((np.arange(n) + 0.5) * 2 / n - 1)
     x, z = np.meshgrid(at, -at)
     nearest = np.full(x.shape, np.inf)
     shade = np.zeros(x.shape)
@@ -61,7 +64,7 @@ def _image(angle: float) -> Array:
         normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
         lit = 0.25 + 0.75 * np.clip(normal @ (_LIGHT * [1, -1, 1]), 0, 1)
         shade, nearest = np.where(in_front, lit, shade), np.where(in_front, depth, nearest)
-    return shade
+    return shade.reshape(_SIDE, _FINE, _SIDE, _FINE).mean((1, 3))
 
 
 def _rotation(angle: float, plane: tuple[int, int]) -> Array:

@@ -72,6 +72,7 @@ class Autoencoder(NetworkMethod):
     batches of 32 or 16, for digits of 50 or 10.
     """
 
+    loss: ClassVar[str] = "mean (f(g(x)) - x)^2"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": PUBLISHED_NETWORK,
         "published-curves": {**PUBLISHED_CURVE_NETWORK, "batch_size": 32},

@@ -49,6 +49,7 @@ class Method(BaseEstimator):
     """A representation-learning method: hyperparameters are exactly the signature of `__init__`.
 
     Attributes:
+        loss: what is minimised, in a line. needs: what it wants beside rows of numbers, in a few words.
         presets: named hyperparameter settings; 'published' is the paper's.
         search_space: ranges ({'low', 'high', 'log'}) or choices (a list) that tuning draws from.
         stackable: hyperparameters that may differ between models trained as one stack.
@@ -58,6 +59,8 @@ class Method(BaseEstimator):
         prior: 'normal' where latent points drawn from N(0, I) decode to new data, else None.
     """
 
+    loss: ClassVar[str] = ""
+    needs: ClassVar[str] = ""
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     search_space: ClassVar[dict[str, Any]] = {}
     stackable: ClassVar[tuple[str, ...]] = ()

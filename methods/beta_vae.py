@@ -32,6 +32,7 @@ class BetaVAE(FixedVarianceVAE):
     likelihood is Bernoulli.
     """
 
+    loss: ClassVar[str] = "|f(z) - x|^2 + beta KL(q(z|x) | N(0, I))"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": {
             "latent_dim": 10, "hidden": [1200, 1200], "activation": "relu", "output": "sigmoid", "scaling": "none",

@@ -31,6 +31,7 @@ class ContractiveAE(Autoencoder):
     hidden layer of 1,000 units for pixels in [0, 1], as there.
     """
 
+    loss: ClassVar[str] = "ae + contraction mean |J_g|^2"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": {
             "hidden": [1000], "activation": "tanh", "output": "sigmoid", "scaling": "none", "contraction": 0.1,

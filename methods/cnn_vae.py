@@ -48,6 +48,8 @@ class CNNVAE(FixedVarianceVAE):
     ended with a dead decoder.
     """
 
+    loss: ClassVar[str] = "|f(z) - x|^2 + beta KL(q(z|x) | N(0, I))"
+    needs: ClassVar[str] = "images, or signals"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": {"output": "sigmoid", "scaling": "none", "beta": 1.0, "patience": None}
     }

@@ -31,6 +31,7 @@ class ConformalAE(Autoencoder):
     Source: the relaxed distortion of Lee et al., ICLR 2022, with the ratio inside the mean.
     """
 
+    loss: ClassVar[str] = "ae + conformal_reg (E[d tr G^2 / (tr G)^2] - 1)"
     search_space: ClassVar[dict[str, Any]] = {**Autoencoder.search_space, **_WEIGHT}
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "conformal_reg")
 
@@ -61,6 +62,8 @@ class ConformalVAE(IRVAE):
 
     Source: the relaxed distortion of Lee et al., ICLR 2022, with the ratio inside the mean.
     """
+
+    loss: ClassVar[str] = "vae + iso_reg E[tr G^2 / (tr G)^2]"
 
     def _problem(self, n_features: int) -> Problem:
         return BoundBetween(self.latent_dim, self.mixup, "iso_reg", _conformality)

@@ -29,6 +29,7 @@ class DenoisingAE(Autoencoder):
     hidden layer of sigmoid-like units for pixels in [0, 1], as there; the weights are not tied.
     """
 
+    loss: ClassVar[str] = "mean (f(g(x + noise e)) - x)^2"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": {
             "hidden": [1000], "activation": "tanh", "output": "sigmoid", "scaling": "none", "noise": 0.3,

@@ -28,6 +28,8 @@ class DiffusionMap(AttachedDecoderMethod):
     Source: Coifman and Lafon 2006; local bandwidths of Zelnik-Manor and Perona 2004.
     """
 
+    loss: ClassVar[str] = "eigenvectors of a random walk, times eigenvalue^time"
+    needs: ClassVar[str] = "memory 8 n^2 bytes"
     least_stack: ClassVar[int] = 1_000
     seed_is_idle: ClassVar[bool] = True
     search_space: ClassVar[dict[str, Any]] = {"n_neighbors": {"low": 5, "high": 50, "log": True}}

@@ -29,6 +29,7 @@ class DistanceAE(Autoencoder):
     which takes the deviation in place of the variance.
     """
 
+    loss: ClassVar[str] = "ae + distance_reg Var log(d_z / d_x)"
     search_space: ClassVar[dict[str, Any]] = {
         **Autoencoder.search_space, "distance_reg": {"low": 1e-3, "high": 10.0, "log": True}
     }  # fmt: skip

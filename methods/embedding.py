@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -34,6 +34,9 @@ class Embedding(BaseEstimator):
         content: hash of the files, set by the runner, so that other files are other results.
         dataset, suite_folder: set by the runner.
     """
+
+    loss: ClassVar[str] = "none: codes from a file"
+    needs: ClassVar[str] = "a file of codes"
 
     def __init__(
         self,

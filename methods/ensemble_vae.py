@@ -51,6 +51,7 @@ class EnsembleVAE(FixedVarianceVAE):
     Source: Syrota, Moreno-Munoz and Hauberg, Decoder ensembling for learned latent geometries, 2024.
     """
 
+    loss: ClassVar[str] = "|f_m(z) - x|^2 + beta KL(q(z|x) | N(0, I)), row j to decoder j mod M"
     presets: ClassVar[dict[str, dict[str, Any]]] = {"published": {**PUBLISHED_ENSEMBLE, "n_members": 10}}
     search_space: ClassVar[dict[str, Any]] = {
         "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},

@@ -35,6 +35,7 @@ class FlatVAE(VAE):
     Preset 'published' is the network of the IRVAE code.
     """
 
+    loss: ClassVar[str] = "vae + flat_reg E |G - c^2 I|^2, c^2 = E[tr G] / d"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": {**PUBLISHED_NETWORK, "beta": 1.0, "initial_sigma": 1.0, "flat_reg": 1.0, "mixup": 0.2}
     }

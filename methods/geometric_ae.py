@@ -33,6 +33,7 @@ class GeometricAE(Autoencoder):
     Source: Nazari, Damrich and Hamprecht, Geometric Autoencoders - What You See is What You Decode, ICML 2023.
     """
 
+    loss: ClassVar[str] = "ae + det_reg Var log det G"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": {
             "hidden": [100, 100, 100, 100], "activation": "elu", "scaling": "none", "det_reg": 0.1, "batch_size": 125,

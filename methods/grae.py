@@ -36,6 +36,7 @@ class GRAE(Autoencoder):
     Source: Duque, Morin, Wolf and Moon, Geometry regularized autoencoders, IEEE TPAMI 2022.
     """
 
+    loss: ClassVar[str] = "ae + geo_reg mean (z - e)^2, e an embedding"
     search_space: ClassVar[dict[str, Any]] = {
         **Autoencoder.search_space, "geo_reg": {"low": 1e-2, "high": 1e2, "log": True}
     }  # fmt: skip

@@ -42,6 +42,7 @@ class IRVAE(VAE):
     2022. Preset 'published' has iso_reg = 1000, as the repository's command line, not 100, as its file.
     """
 
+    loss: ClassVar[str] = "vae + iso_reg E[tr G^2] / E[tr G]^2"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": {**PUBLISHED_NETWORK, "beta": 1.0, "initial_sigma": 1.0, "iso_reg": 1000.0, "mixup": 0.2}
     }

@@ -26,6 +26,9 @@ class Isomap(AttachedDecoderMethod):
     Source: Tenenbaum, de Silva and Langford, Science 2000.
     """
 
+    loss: ClassVar[str] = "|z z^T - double-centred squared graph distances|^2"
+    needs: ClassVar[str] = "memory 8 n^2 bytes"
+
     # One embedding does for all seeds.
     least_stack: ClassVar[int] = 1_000
     seed_is_idle: ClassVar[bool] = True

@@ -31,6 +31,7 @@ class IsometricAE(Autoencoder):
     Source: Gropp, Atzmon and Lipman, Isometric autoencoders, 2020, arXiv 2006.09289.
     """
 
+    loss: ClassVar[str] = "ae + iso_reg (E(|J_f u| - 1)^2 + E(|u^T J_g| - 1)^2)"
     search_space: ClassVar[dict[str, Any]] = {
         **Autoencoder.search_space, "iso_reg": {"low": 1e-3, "high": 10.0, "log": True}
     }  # fmt: skip

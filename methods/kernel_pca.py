@@ -30,6 +30,8 @@ class KernelPCA(Method):
     Source: Schoelkopf, Smola and Mueller 1998; pre-images of Bakir, Weston and Schoelkopf 2004; scikit-learn.
     """
 
+    loss: ClassVar[str] = "|W^T W phi(x) - phi(x)|^2; ridge regression back"
+    needs: ClassVar[str] = "memory 8 n^2 bytes"
     search_space: ClassVar[dict[str, Any]] = {"bandwidth": {"low": 0.1, "high": 3.0, "log": True}}
 
     latent_dim: int = 2

@@ -27,6 +27,7 @@ class LaplacianEigenmap(AttachedEncoderMethod):
     Source: Belkin and Niyogi 2003; scikit-learn's SpectralEmbedding.
     """
 
+    loss: ClassVar[str] = "sum over edges of |z_i - z_j|^2, z normalised"
     least_stack: ClassVar[int] = 1_000
     seed_is_idle: ClassVar[bool] = True
     search_space: ClassVar[dict[str, Any]] = {"n_neighbors": {"low": 5, "high": 50, "log": True}}

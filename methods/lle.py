@@ -27,11 +27,12 @@ class LLE(AttachedDecoderMethod):
     Source: Roweis and Saul, Science 2000; scikit-learn's LocallyLinearEmbedding.
     """
 
+    loss: ClassVar[str] = "sum |z_i - sum_j w_ij z_j|^2, w from the data"
     least_stack: ClassVar[int] = 1_000
     seed_is_idle: ClassVar[bool] = True
     search_space: ClassVar[dict[str, Any]] = {"n_neighbors": {"low": 5, "high": 50, "log": True}}
 
-    n_neighbors: int = 12
+    n_neighbors: int = 10
     weights: Literal["modified", "standard", "ltsa"] = "modified"
 
     def check_parameters(self) -> None:

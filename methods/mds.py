@@ -28,6 +28,8 @@ class MDS(AttachedEncoderMethod):
     Source: de Leeuw 1977; scikit-learn's SMACOF.
     """
 
+    loss: ClassVar[str] = "sum over pairs of (d_z - d_x)^2"
+    needs: ClassVar[str] = "memory and time n^2"
     least_stack: ClassVar[int] = 1_000
     seed_is_idle: ClassVar[bool] = True
 

@@ -62,6 +62,8 @@ class MetricVAE(FixedVarianceVAE):
     and minimises cross-entropy.
     """
 
+    loss: ClassVar[str] = "|f(z) - x|^2 + beta KL + distance_reg mean |std. d_z - std. d_proxy|"
+    needs: ClassVar[str] = "labels or features for its proxy, else the data"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": {
             "latent_dim": 512,

@@ -65,6 +65,7 @@ class NRAEL(Autoencoder):
     'published-spiral', 'published-rotated' and 'published-shifted'.
     """
 
+    loss: ClassVar[str] = "sum over neighbours of K |x_n - f(z) - J (z_n - z)|^2"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": _DENOISING,
         "published-spiral": _preset(PUBLISHED_CURVE_NETWORK, 16, 2, 2.0),
@@ -130,6 +131,7 @@ class NRAEQ(NRAEL):
     Source: Lee, Kwon and Park, Neighborhood Reconstructing Autoencoders, NeurIPS 2021. Presets as `nrae-l`.
     """
 
+    loss: ClassVar[str] = "sum over neighbours of K |x_n - f(z) - J (z_n - z) - (z_n - z)^T H (z_n - z) / 2|^2"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": _DENOISING,
         "published-spiral": _preset(PUBLISHED_CURVE_NETWORK, 16, 3, 100.0),

@@ -26,6 +26,8 @@ class PaCMAP(AttachedDecoderMethod):
     Source: Wang, Huang, Rudin and Shaposhnik, JMLR 2021; the package pacmap, with `pip install 'latentbench[more]'`.
     """
 
+    loss: ClassVar[str] = "near, mid-near and far pairs of d_z^2 / (c + d_z^2)"
+    needs: ClassVar[str] = "pip install 'latentbench[more]'"
     packages: ClassVar[tuple[str, ...]] = ("pacmap",)
     search_space: ClassVar[dict[str, Any]] = {"n_neighbors": {"low": 5, "high": 50, "log": True}}
     stackable: ClassVar[tuple[str, ...]] = ("n_neighbors",)

@@ -42,6 +42,7 @@ class ParametricUMAP(Autoencoder):
     Source: Sainburg, McInnes and Gentner, Parametric UMAP, Neural Computation 2021; graph and curve of umap-learn.
     """
 
+    loss: ClassVar[str] = "reconstruction_weight ae - log q(neighbours) - sum log(1 - q(others))"
     search_space: ClassVar[dict[str, Any]] = {
         **Autoencoder.search_space, "n_neighbors": {"low": 5, "high": 50, "log": True},
         "min_dist": {"low": 0.0, "high": 0.9},

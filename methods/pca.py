@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from sklearn.decomposition import PCA as SklearnPCA
@@ -31,6 +31,7 @@ class PCA(Method):
     Source: Pearson 1901; scikit-learn's full singular value decomposition.
     """
 
+    loss: ClassVar[str] = "|W^T W x - x|^2, exactly"
     latent_dim: int = 2
     random_state: int = 0
 

@@ -26,6 +26,8 @@ class PHATE(AttachedDecoderMethod):
     Source: Moon et al., Nature Biotechnology 2019; the package phate, with `pip install 'latentbench[more]'`.
     """
 
+    loss: ClassVar[str] = "sum over pairs of (d_z - d_potential)^2"
+    needs: ClassVar[str] = "pip install 'latentbench[more]'"
     packages: ClassVar[tuple[str, ...]] = ("phate",)
     search_space: ClassVar[dict[str, Any]] = {"n_neighbors": {"low": 5, "high": 50, "log": True}}
     stackable: ClassVar[tuple[str, ...]] = ("n_neighbors",)

@@ -54,6 +54,7 @@ class RBFVAE(BetaVAE):
     the ensembles' paper.
     """
 
+    loss: ClassVar[str] = "beta-vae; then -log N(x; f(z), 1 / (W v(z) + zeta))"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": {**PUBLISHED_ENSEMBLE, "n_centers": 10, "rbf_epochs": 5}
     }

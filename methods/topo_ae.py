@@ -31,6 +31,7 @@ class TopologicalAE(Autoencoder):
     Source: Moor, Horn, Rieck and Borgwardt, Topological autoencoders, ICML 2020.
     """
 
+    loss: ClassVar[str] = "ae + topo_reg sum over spanning trees of (d_x - d_z)^2 / 2b"
     search_space: ClassVar[dict[str, Any]] = {
         **Autoencoder.search_space, "topo_reg": {"low": 1e-2, "high": 10.0, "log": True}
     }  # fmt: skip

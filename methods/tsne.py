@@ -22,6 +22,7 @@ class TSNE(AttachedDecoderMethod):
     Source: van der Maaten and Hinton 2008; Policar, Strazar and Zupan 2024 (openTSNE).
     """
 
+    loss: ClassVar[str] = "KL(P | Q), Q of Student's t"
     search_space: ClassVar[dict[str, Any]] = {"perplexity": {"low": 5.0, "high": 100.0, "log": True}}
     stackable: ClassVar[tuple[str, ...]] = ("perplexity",)
 

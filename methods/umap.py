@@ -23,6 +23,7 @@ class UMAP(AttachedDecoderMethod):
     Source: McInnes, Healy and Melville 2018, arXiv 1802.03426; the library umap-learn.
     """
 
+    loss: ClassVar[str] = "cross-entropy of the fuzzy graph and 1 / (1 + a d_z^(2b))"
     search_space: ClassVar[dict[str, Any]] = {
         "n_neighbors": {"low": 5, "high": 50, "log": True},
         "min_dist": {"low": 0.0, "high": 0.9},

@@ -41,6 +41,7 @@ class VAE(NetworkMethod):
     Source: Kingma and Welling 2014; preset 'published' is the VAE of Lee et al., ICLR 2022.
     """
 
+    loss: ClassVar[str] = "-log N(x; f(z), sigma^2 I) + beta KL(q(z|x) | N(0, I))"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": {**PUBLISHED_NETWORK, "beta": 1.0, "initial_sigma": 1.0}
     }

@@ -167,7 +167,7 @@ def log_determinants(G: Tensor) -> Tensor:
     # The difference of products that a determinant is loses half of single precision's digits.
     exact = G.double()
     d = G.shape[-1]
-    mean_eigenvalue = exact.diagonal(dim1=-2, dim2=-1).mean(-1).clamp_min(torch.finfo(G.dtype).tiny)
+    mean_eigenvalue = exact.diagonal(dim1=-2, dim2=-1).mean(-1).clamp_min(torch.finfo(G.dtype).tiny ** 0.5)
     lifted = exact + (_LEAST_EIGENVALUE * mean_eigenvalue)[..., None, None] * torch.eye(d).to(exact)
     return torch.linalg.slogdet(lifted).logabsdet.to(G.dtype)
 

@@ -132,6 +132,11 @@ class View:
         return self.data.X[self.rows]
 
     @cached_property
+    def codes_are_data(self) -> bool:
+        """Whether nothing was learned: each row is its own code."""
+        return self.Z.shape == self.X.shape and bool((self.Z == self.X).all())
+
+    @cached_property
     def X_hat(self) -> Array:
         if self.decode is None:
             raise NotApplicableError("the method has no decoder")

@@ -18,6 +18,8 @@ Array = np.ndarray
 
 log = logging.getLogger(__name__)
 
+_CODES_ARE_DATA = "its codes are the data themselves"
+
 
 def score(views: Sequence[View], metrics: Sequence[tuple[str, Any]]) -> list[Score]:
     """The rows of all metrics. Never raises: a failure is a row.
@@ -46,6 +48,7 @@ def _score_one(views: Sequence[View], name: str, metric: Any) -> list[Score]:
         values = {str(suffix): float(value) for suffix, value in headed.items()}
         trivial = getattr(metric, "trivial", None)
         why = trivial(seen) if trivial is not None else None
+        why = why or (_CODES_ARE_DATA if view.codes_are_data else None)
     except NotApplicableError as error:
         return [row("", None, "n/a", str(error))]
     except MemoryError:
