@@ -32,12 +32,23 @@ class GraphGeometryAE(Autoencoder):
         latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
         batch_size, learning_rate, late_decay, patience, clip_norm, random_state, device: see `ae`.
 
+    A fold costs little in H, which sees near points alone: on the Swiss roll the defaults keep lengths along the roll
+    but fold it, where `grae` unrolls it. The released run takes 40,000 steps of 1,000 rows.
+
     Source: Lim, Kim, Lee, Jang and Park, Graph geometry-preserving autoencoders, ICML 2024; the pushed-forward metric
-    of Perraul-Joncas and Meila 2013.
+    of Perraul-Joncas and Meila 2013. Preset 'published' is the released setting for the Swiss roll; there the kernel's
+    width is fixed at h = 0.2.
     """
 
     loss: ClassVar[str] = "ae + graph_reg mean |H - I|^2 / d, H pushed forward from the graph"
     needs: ClassVar[str] = "memory 4 n^2 bytes"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "published": {
+            "hidden": [256, 256, 256, 256, 256], "activation": "elu", "scaling": "none", "graph_reg": 20.0,
+            "n_neighbors": 10, "epochs": 5000, "batch_size": 1000, "learning_rate": 1e-4, "patience": None,
+            "clip_norm": None,
+        }
+    }  # fmt: skip
     search_space: ClassVar[dict[str, Any]] = {
         **Autoencoder.search_space, "graph_reg": {"low": 1e-3, "high": 10.0, "log": True}
     }  # fmt: skip

@@ -33,10 +33,20 @@ class GRAE(Autoencoder):
         latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
         batch_size, learning_rate, late_decay, patience, clip_norm, random_state, device: see `ae`.
 
-    Source: Duque, Morin, Wolf and Moon, Geometry regularized autoencoders, IEEE TPAMI 2022.
+    The released code scales each coordinate of the embedding to a deviation of 1, which undoes what a method like Isomap
+    says of lengths, and stops early by reconstruction alone; here it is one number for all, and the whole loss.
+
+    Source: Duque, Morin, Wolf and Moon, Geometry regularized autoencoders, IEEE TPAMI 2022. Preset 'published' has the
+    released setting, which embeds by PHATE (with `pip install 'latentbench[more]'`).
     """
 
     loss: ClassVar[str] = "ae + geo_reg mean (z - e)^2, e an embedding"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "published": {
+            "hidden": [800, 400, 200], "activation": "relu", "scaling": "none", "target": "phate", "n_neighbors": 5,
+            "geo_reg": 100.0, "epochs": 200, "batch_size": 128, "learning_rate": 1e-4, "patience": 50, "clip_norm": None,
+        }
+    }  # fmt: skip
     search_space: ClassVar[dict[str, Any]] = {
         **Autoencoder.search_space, "geo_reg": {"low": 1e-2, "high": 1e2, "log": True}
     }  # fmt: skip
