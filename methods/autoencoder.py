@@ -67,9 +67,9 @@ class Autoencoder(NetworkMethod):
         random_state: seed of initialisation, data order and noise.
         device: 'auto', 'cpu' or 'cuda'.
 
-    Source: preset 'published' is the network and schedule of the IRVAE code's AE (Lee et al., ICLR 2022);
-    'published-curves' and 'published-digits' are those beside NRAE (Lee et al., NeurIPS 2021), for curves with
-    batches of 32 or 16, for digits of 50 or 10.
+    Source: Hinton and Salakhutdinov, Science 2006. Preset 'published' is the network and schedule of the IRVAE code's
+    AE (Lee et al., ICLR 2022); 'published-curves' and 'published-digits' are those beside NRAE (Lee et al., NeurIPS
+    2021), for curves with batches of 32 or 16, for digits of 50 or 10.
     """
 
     loss: ClassVar[str] = "mean (f(g(x)) - x)^2"

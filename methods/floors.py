@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from methods.base import Array, OnEpoch, check_matrix, hyperparameters
-from methods.pca import PCA
+from methods.pca import PCA, LinearMethod
 
 
 @hyperparameters
@@ -38,7 +38,7 @@ class RandomProjection(PCA):
         return self.load_arrays({"components": np.linalg.qr(drawn)[0].T, "mean": X.astype(np.float64).mean(0)})
 
 
-class Identity(PCA):
+class Identity(LinearMethod):
     """Codes that are the data: as many latent dimensions as features.
 
     The ceiling of every score that compares codes and data.
@@ -49,13 +49,10 @@ class Identity(PCA):
     def __init__(self, random_state: int = 0) -> None:
         self.random_state = random_state
 
-    def check_parameters(self) -> None:
-        """There are none."""
-
     def fit(
         self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
     ) -> Self:
         """Note the number of features."""
-        self.latent_dim = check_matrix(X).shape[1]
-        self.history_ = {}
-        return self.load_arrays({"components": np.eye(self.latent_dim), "mean": np.zeros(self.latent_dim)})
+        n_features = check_matrix(X).shape[1]
+        self.history_: dict[str, list[float]] = {}
+        return self.load_arrays({"components": np.eye(n_features), "mean": np.zeros(n_features)})

@@ -33,8 +33,8 @@ class GRAE(Autoencoder):
         latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
         batch_size, learning_rate, late_decay, patience, clip_norm, random_state, device: see `ae`.
 
-    The released code scales each coordinate of the embedding to a deviation of 1, which undoes what a method like Isomap
-    says of lengths, and stops early by reconstruction alone; here it is one number for all, and the whole loss.
+    The released code scales each coordinate of the embedding to a deviation of 1, which undoes what a method like
+    Isomap says of lengths, and stops early by reconstruction alone; here it is one number for all, and the whole loss.
 
     Source: Duque, Morin, Wolf and Moon, Geometry regularized autoencoders, IEEE TPAMI 2022. Preset 'published' has the
     released setting, which embeds by PHATE (with `pip install 'latentbench[more]'`).
@@ -44,7 +44,8 @@ class GRAE(Autoencoder):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": {
             "hidden": [800, 400, 200], "activation": "relu", "scaling": "none", "target": "phate", "n_neighbors": 5,
-            "geo_reg": 100.0, "epochs": 200, "batch_size": 128, "learning_rate": 1e-4, "patience": 50, "clip_norm": None,
+            "geo_reg": 100.0, "epochs": 200, "batch_size": 128, "learning_rate": 1e-4, "patience": 50,
+            "clip_norm": None,
         }
     }  # fmt: skip
     search_space: ClassVar[dict[str, Any]] = {

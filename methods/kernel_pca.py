@@ -45,7 +45,7 @@ class KernelPCA(Method):
 
     def check_shape(self, n_samples: int, n_features: int) -> None:
         if self.latent_dim > n_samples - 1:
-            raise ValueError(f"latent_dim = {self.latent_dim} exceeds n_samples - 1 = {n_samples - 1}")
+            raise ValueError(f"latent_dim = {self.latent_dim} must be below n_samples = {n_samples}")
 
     def fit(
         self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None

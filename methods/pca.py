@@ -22,8 +22,39 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+class LinearMethod(Method):
+    """Codes (x - mean) C^T, decoded as z C + mean, with orthogonal components C of length 1."""
+
+    def encode(self, X: Array) -> Array:
+        """Latent points (n_samples, latent_dim), float32."""
+        X = check_matrix(X, len(self.mean_)).astype(np.float64)
+        return np.asarray((X - self.mean_) @ self.components_.T, dtype=np.float32)
+
+    @property
+    def decoders_(self) -> list[nn.Module]:
+        import torch
+        from torch import nn
+
+        decoder = nn.utils.skip_init(nn.Linear, *self.components_.shape)
+        with torch.no_grad():
+            decoder.weight.copy_(torch.as_tensor(self.components_.T))
+            decoder.bias.copy_(torch.as_tensor(self.mean_))
+        return [decoder]
+
+    def state_arrays(self) -> dict[str, Array]:
+        """All that `load_arrays` needs to encode and decode exactly as now."""
+        return {"components": self.components_, "mean": self.mean_}
+
+    def load_arrays(self, arrays: Mapping[str, Array]) -> Self:
+        """Become the fitted method that `state_arrays` was taken from."""
+        self.components_ = np.array(arrays["components"])
+        self.mean_ = np.array(arrays["mean"])
+        self.n_features_in_ = len(self.mean_)
+        return self
+
+
 @hyperparameters
-class PCA(Method):
+class PCA(LinearMethod):
     """Principal component analysis: the best linear encoder and decoder. The same for every seed.
 
     Its decoder is an isometry, so that mcn = 1 and relaxed_distortion = 0.
@@ -55,30 +86,3 @@ class PCA(Method):
         fitted = SklearnPCA(self.latent_dim, svd_solver="full").fit(X.astype(np.float64))
         self.history_: dict[str, list[float]] = {}
         return self.load_arrays({"components": fitted.components_, "mean": fitted.mean_})
-
-    def encode(self, X: Array) -> Array:
-        """Latent points (n_samples, latent_dim), float32."""
-        X = check_matrix(X, len(self.mean_)).astype(np.float64)
-        return np.asarray((X - self.mean_) @ self.components_.T, dtype=np.float32)
-
-    @property
-    def decoders_(self) -> list[nn.Module]:
-        import torch
-        from torch import nn
-
-        decoder = nn.utils.skip_init(nn.Linear, *self.components_.shape)
-        with torch.no_grad():
-            decoder.weight.copy_(torch.as_tensor(self.components_.T))
-            decoder.bias.copy_(torch.as_tensor(self.mean_))
-        return [decoder]
-
-    def state_arrays(self) -> dict[str, Array]:
-        """All that `load_arrays` needs to encode and decode exactly as now."""
-        return {"components": self.components_, "mean": self.mean_}
-
-    def load_arrays(self, arrays: Mapping[str, Array]) -> Self:
-        """Become the fitted method that `state_arrays` was taken from."""
-        self.components_ = np.array(arrays["components"])
-        self.mean_ = np.array(arrays["mean"])
-        self.n_features_in_ = len(self.mean_)
-        return self

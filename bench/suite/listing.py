@@ -17,13 +17,14 @@ from bench.suite.registry import Kind, entry_points_of, origin
 class Entry:
     """One registered name: where it comes from, whether what it points at is there, and what that says of itself.
 
+    'absent' is what needs packages that are not installed, as the reason says.
     `better` is 'lower' or 'higher' for a metric whose source says so, else ''.
     """
 
     name: str
     target: str
     origin: str
-    status: Literal["ok", "broken"]
+    status: Literal["ok", "absent", "broken"]
     reason: str
     summary: str
     about: str
@@ -46,7 +47,11 @@ def _inspect(point: EntryPoint) -> Entry:
         reason, defined = str(error), None
     about, better = _about(defined), _better(defined)
     summary = about.partition("\n")[0]
-    return Entry(point.name, point.value, origin(point), "broken" if reason else "ok", reason, summary, about, better)
+    status: Literal["ok", "absent", "broken"] = "broken" if reason else "ok"
+    absent = [package for package in _packages(defined) if not _exists(package)]
+    if absent and not reason:
+        status, reason = "absent", f"needs {', '.join(absent)}: pip install 'latentbench[more]'"
+    return Entry(point.name, point.value, origin(point), status, reason, summary, about, better)
 
 
 class _BrokenError(Exception):
@@ -82,6 +87,14 @@ def _about(defined: ast.AST | None) -> str:
         return ast.get_docstring(defined) or ""
     about = [keyword.value for call in _calls(defined) for keyword in call.keywords if keyword.arg == "about"]
     return str(about[0].value) if about and isinstance(about[0], ast.Constant) else ""
+
+
+def _packages(defined: ast.AST | None) -> list[str]:
+    """What a class names as `packages`."""
+    body = defined.body if isinstance(defined, ast.ClassDef) else []
+    named = [s.value for s in body if isinstance(s, ast.AnnAssign) and ast.unparse(s.target) == "packages"]
+    constants = [node for value in named if value for node in ast.walk(value) if isinstance(node, ast.Constant)]
+    return [str(constant.value) for constant in constants]
 
 
 def _better(defined: ast.AST | None) -> str:

@@ -21,8 +21,14 @@ from metrics.distortion import mean_condition_number, relaxed_distortion
 from metrics.neighbors import knn_preservation
 
 NETWORKS = ["ae", "vae", "irvae", "nrae-l", "nrae-q", "metric-vae", "ensemble-vae", "rbf-vae", "cnn-vae"]
-BUILT_IN = ["pca", "isomap", "umap", "tsne", *NETWORKS]
-CHECKS = [(name, check) for name in BUILT_IN for check in checks(registry.method(name))]
+BUILT_IN = ["pca", "isomap", "umap", "tsne", *NETWORKS, "topo-ae", "cae", "mds", "kernel-pca"]
+# The same code by other losses; each has tests of its own in test_regularised.py and test_embeddings.py.
+OTHERS = sorted(set(registry.names("method")) - {*BUILT_IN, "embedding"})
+CHECKS = [
+    pytest.param(name, check, marks=[pytest.mark.slow] if name in OTHERS else [])
+    for name in (*BUILT_IN, *OTHERS)
+    for check in checks(registry.method(name))
+]
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS, ids=lambda value: str(value))

@@ -14,8 +14,9 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 METHODS = [
     "pca", "isomap", "umap", "tsne", "ae", "vae", "irvae", "nrae-l", "nrae-q", "metric-vae", "ensemble-vae", "rbf-vae",
-    "cnn-vae",
+    "cnn-vae", "kernel-pca", "mds", "topo-ae",
 ]  # fmt: skip
+OTHERS = sorted(set(registry.names("method")) - {*METHODS, "embedding"})
 
 
 def estimator(name: str) -> Any:
@@ -25,7 +26,7 @@ def estimator(name: str) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore")  # of the checks and the libraries: data of ten rows, say
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
 def test_scikit_learns_checks(name):
     outcomes = check_estimator(estimator(name), on_fail=None, on_skip=None)
     assert len(outcomes) > 30
