@@ -133,7 +133,9 @@ def _points(out: Path, cell_id: str) -> Mapping[str, Any]:
 def _content(out: Path, formats: Sequence[str], frame: pd.DataFrame, ledger: Ledger | None) -> Content:
     """Everything that the reports of a frame show; without a ledger of that frame alone."""
     from reports.across import rankings
+    from reports.claims import judged
     from reports.content import Content
+    from reports.frames import as_reported
     from reports.headline import headline_metrics
     from reports.kernels import read_kernels
     from reports.palette import styles
@@ -153,7 +155,9 @@ def _content(out: Path, formats: Sequence[str], frame: pd.DataFrame, ledger: Led
     traded = tradeoffs(frame, selections, objectives, methods, partial(_points, out)) if len(objectives) > 1 else []
     kernels = read_kernels(out)
     return Content(
-        frame, boards, ranks, drawer.fronts(traded),
+        frame, boards, ranks,
+        judged(run.get("claims", ()), as_reported(frame, reported_configurations(selections)), partial(_points, out)),
+        drawer.fronts(traded),
         embeddings=drawer.embeddings(boards, records, lost),
         seeds=drawer.seeds(boards, headline_metrics(boards)),
         distances=drawer.distances(boards, records),

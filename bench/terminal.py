@@ -20,11 +20,27 @@ def show(content: Content, console: Console) -> None:
     from reports.entries import MARKS
     from reports.headline import how_coded
 
+    for line in _claims(content):
+        console.print(line, markup=False, highlight=False)
     for board in content.boards:
         console.print(_table(board, content.headline, console.width), markup=False, highlight=False)
     used = "  ".join(f"{mark} {meaning}" for mark, meaning in MARKS.items())
     for text in filter(None, (used, how_coded(content.boards), *content.verdict)):
         console.print(text, markup=False, highlight=False)
+
+
+def _claims(content: Content) -> Iterator[str]:
+    """Each claim with its verdict and what was found."""
+    from reports.claims import summary
+
+    marks = {"reproduced": "✓", "not reproduced": "✗", "inconclusive": "?"}
+    if content.claims:
+        yield summary(content.claims)
+    for one in content.claims:
+        yield f"{marks[one.verdict]} {one.verdict}: {one.claim['statement']}"
+        for finding in one.findings:
+            reason = f" ({finding.reason})" if finding.reason else ""
+            yield f"    {finding.dataset}: {one.claim['metric']} {finding.ours}{reason}"
 
 
 def _table(board: Board, headline: Sequence[str], width: int) -> Any:

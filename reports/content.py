@@ -11,6 +11,7 @@ import pandas as pd
 
 from reports.across import Ranking
 from reports.causes import Cause, causes, cell_statuses, n_failed
+from reports.claims import Judged
 from reports.frames import of_models
 from reports.headline import headline_metrics
 from reports.leaderboard import Board
@@ -63,6 +64,7 @@ class Content:
 
     Attributes:
         boards: the leaderboard of each data set. ranks: over data sets. fronts: where two objectives were traded.
+        claims: what was claimed, and what became of it.
         embeddings, seeds, distances: a picture of each data set: codes of all methods; every seed as a point; and
             what became of distances and ranks.
         pictures: others. galleries: of each method on each data set.
@@ -73,6 +75,7 @@ class Content:
     frame: pd.DataFrame
     boards: Sequence[Board] = ()
     ranks: Sequence[Ranking] = ()
+    claims: Sequence[Judged] = ()
     fronts: Sequence[FrontPicture] = ()
     embeddings: Sequence[Picture] = ()
     seeds: Sequence[Picture] = ()

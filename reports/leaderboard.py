@@ -218,10 +218,10 @@ def _entry(rows: pd.DataFrame, name: str, sample: Sample | None, among: str) -> 
     if sample is not None:
         return Entry(estimate(sample), status, reason, tail=tail_of(sample), among=among, sample=sample)
     valued = rows[(rows["metric"] == name) & rows["value"].notna()]
-    return Entry(_with_own_interval(rows, name) if len(valued) else None, status, reason, among=among)
+    return Entry(own_estimate(rows, name) if len(valued) else None, status, reason, among=among)
 
 
-def _with_own_interval(rows: pd.DataFrame, name: str) -> Estimate:
+def own_estimate(rows: pd.DataFrame, name: str) -> Estimate:
     """A value over seeds, with the interval that its metric gave."""
     known = rows.dropna(subset="value").drop_duplicates("metric").set_index("metric")
     low, high = (known["value"].get(f"{name}_{end}") for end in ("low", "high"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports import claims
 from reports.across_tables import LEGEND as ACROSS_LEGEND
 from reports.across_tables import across_tables, conclusions
 from reports.causes import Cause, cell_statuses
@@ -41,6 +42,8 @@ def _parts(content: Content) -> Iterator[str]:
     yield _text(content.summary)
     if content.verdict:
         yield _list(content.verdict)
+    if content.claims:
+        yield from ("## Claims", *claims.said(content.claims, runs), claims_table(content.claims))
     for board in boards:
         yield headline_table(board, content.headline)
     if boards:
@@ -67,6 +70,12 @@ def _parts(content: Content) -> Iterator[str]:
     if runs:
         yield from ("## How this was made", _provenance(runs))
     yield _more(content)
+
+
+def claims_table(found: Sequence[claims.Judged]) -> str:
+    """Claims, their sources and published figures, what was found, and the verdicts."""
+    head, *rows = claims.table(found)
+    return markdown_table([head, ["---"] * len(head), *([_text(cell) for cell in row] for row in rows)])
 
 
 def headline_table(board: Board, headline: Sequence[str]) -> str:

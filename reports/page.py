@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
+from reports import claims
 from reports.across_tables import LEGEND as ACROSS_LEGEND
 from reports.across_tables import across_tables, conclusions
 from reports.axes import axis_columns
@@ -54,6 +55,8 @@ def page(content: Content, out: Path) -> str:
         methods=methods,
         axes=axis_columns(methods),
         apart=how_coded(content.boards),
+        claims=claims.table(content.claims) if content.claims else [],
+        claims_say=claims.said(content.claims, content.runs),
         legends={
             "boards": LEGEND, "across": ACROSS_LEGEND, "fronts": FRONT_LEGEND, "stability": STABILITY_LEGEND,
             "kernels": KERNEL_LEGEND,

@@ -106,17 +106,18 @@ def p_values(samples: Mapping[str, Sample]) -> dict[frozenset[str], float]:
         No value for a pair of which nothing tells how far chance goes: one value each, or values that are the same for
         every seed and are not known by point.
     """
-    if all(map(_is_of_a_ratio_scale, samples.values())):
-        samples = {name: _logarithm(sample) for name, sample in samples.items()}
+    if all(map(is_of_a_ratio_scale, samples.values())):
+        samples = {name: logarithm(sample) for name, sample in samples.items()}
     return _p_values(samples)
 
 
-def _is_of_a_ratio_scale(sample: Sample) -> bool:
+def is_of_a_ratio_scale(sample: Sample) -> bool:
+    """Whether no score is negative, so that methods differ by a factor."""
     by_point = None if sample.influence else sample.points
     return bool(np.min(sample.values) > 0 and (by_point is None or by_point.min() >= 0))
 
 
-def _logarithm(sample: Sample) -> Sample:
+def logarithm(sample: Sample) -> Sample:
     """The logarithm of each seed's score, with the points' influences on it (to first order) around it."""
     values = np.log(sample.values)
     relative = None if sample.points is None else sample.points / sample.points.mean(axis=1, keepdims=True) - 1

@@ -33,11 +33,15 @@ SELECTION: Form = {
 _SCORED_BY = {
     "name": str, "target": str, "version": (int, str), "scope": str, "better": str, "needs": [str], "variants": [[str]],
 }  # fmt: skip
+_CLAIM = {
+    "statement": str, "source": str, "published": str, "metric": str, "left": str, "sign": str, "factor": _NUMBER,
+    "right": str, "right_metric": str, "value": (int, float, type(None)), "datasets": [str],
+}  # fmt: skip
 RUN: Form = {
     "suite?": str, "command?": str, "config?": str, "methods?": [str], "datasets?": [str], "metrics?": [str],
     "min_explained_variance?": _NUMBER, "report_seeds?": [int], "tune_seeds?": [int], "data?": dict, "versions?": dict,
     "hardware?": dict, "started_at?": str, "tuning?": (dict, type(None)), "n_workers?": int, "threads?": int,
-    "device?": str, "git_sha?": str, "git_dirty?": bool, "scored_by?": [_SCORED_BY],
+    "device?": str, "git_sha?": str, "git_dirty?": bool, "scored_by?": [_SCORED_BY], "claims?": [_CLAIM],
 }  # fmt: skip
 END: Form = {"wall_seconds": _NUMBER, "busy_seconds": _NUMBER, "n_workers": int}
 

@@ -134,6 +134,7 @@ class Coordinator:
             "metrics": [choice.name for choice in self.suite.metrics], "methods": [m.name for m in self.suite.methods],
             "scored_by": to_json(dict.fromkeys((*self.suite.metrics, *self.suite.judged))),
             "min_explained_variance": self.suite.min_explained_variance,
+            "claims": [claim.as_json() for claim in self.suite.claims],
             "report_seeds": list(self.suite.report_seeds), "tune_seeds": list(self.suite.tune_seeds),
             "data": {spec.name: spec.content for spec in self.specs.values()},
             "datasets": [d.name for d in self.suite.datasets],

@@ -19,6 +19,7 @@ from bench.suite.choices import (
     method_choice,
     with_shared,
 )
+from bench.suite.claims import Claim, claims_of
 from bench.suite.goals import Goals, limits
 from bench.suite.metrics import MetricChoice, distinct, metric_choice, spelled_out
 from bench.suite.tables import File, Run, Track, Tune, checked, read_tables
@@ -46,7 +47,7 @@ class Suite:
     `timeout` in seconds per cell, `memory` in bytes per worker process, `stack` the most models trained at once.
     `goals` are what `tune` judges trials by, and `judged` the metrics that they name. Below
     `min_explained_variance` a reported model is collapsed. Of splits of more than `exact_up_to` rows query rows are
-    scored.
+    scored. `claims` are judged by the results.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Suite:
     exact_up_to: int = 20_000
     max_rows: int | None = None
     executor: ExecutorChoice = field(default_factory=lambda: ExecutorChoice("local"))
+    claims: tuple[Claim, ...] = ()
     text: str = field(default="", repr=False)
 
     @property
@@ -130,6 +132,16 @@ def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:
     _check_names(path, parsed)
     _check_seeds(path, run)
     metrics = _metrics(path, parsed.metrics.use)
+    datasets = tuple(
+        dataset_choice(path, *item)
+        for name, table in parsed.datasets.items()
+        for item in expanded(name, table, f"{path}: datasets.{name}")
+    )
+    methods = tuple(
+        method_choice(path, *item, smoke=smoke)
+        for name, table in with_shared(path, parsed.methods).items()
+        for item in expanded(name, table, f"{path}: methods.{name}")
+    )
     tune = None if smoke else parsed.tune
     goals, judged = _goals(path, tune, metrics) if tune is not None else (None, ())
     return Suite(
@@ -142,16 +154,8 @@ def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:
         stack=run.stack,
         tune=tune,
         goals=goals,
-        datasets=tuple(
-            dataset_choice(path, *item)
-            for name, table in parsed.datasets.items()
-            for item in expanded(name, table, f"{path}: datasets.{name}")
-        ),
-        methods=tuple(
-            method_choice(path, *item, smoke=smoke)
-            for name, table in with_shared(path, parsed.methods).items()
-            for item in expanded(name, table, f"{path}: methods.{name}")
-        ),
+        datasets=datasets,
+        methods=methods,
         metrics=metrics,
         judged=judged,
         mlflow=_mlflow(path, parsed.track),
@@ -159,6 +163,7 @@ def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:
         exact_up_to=parsed.metrics.exact_up_to,
         max_rows=300 if smoke else None,
         executor=ExecutorChoice(parsed.executor.target, dict(parsed.executor.model_extra or {})),
+        claims=claims_of(path, parsed.claims, metrics, [m.name for m in methods], [d.name for d in datasets]),
         text=text,
     )
 

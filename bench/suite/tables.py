@@ -68,6 +68,21 @@ class Report(_Table):
     min_explained_variance: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
+class ClaimTable(_Table):
+    """One `[[claims]]`: see `bench.suite.claims`."""
+
+    statement: str
+    source: str
+    metric: str
+    left: str
+    rule: str
+    right: str | None = None
+    value: float | None = None
+    right_metric: str | None = None
+    published: str = ""
+    datasets: list[str] = []
+
+
 class Track(_Table):
     mlflow: str = "sqlite"
 
@@ -82,6 +97,7 @@ class File(_Table):
     report: Report = Report()
     track: Track = Track()
     executor: Executor = Executor()
+    claims: Annotated[list[ClaimTable], Field(max_length=1_000)] = []
 
 
 def read_tables(path: Path) -> tuple[File, str]:
@@ -140,6 +156,7 @@ def _explain(error: pydantic.ValidationError) -> str:
             "metrics": Metrics,
             "report": Report,
             "track": Track,
+            "claims": ClaimTable,
         }
         table = tables[str(parents[0])] if parents else File
         return f"{key}: unknown key; {nearest(str(last), table.model_fields)}"

@@ -67,6 +67,13 @@ use = ["knn_preservation", "neighbourhood", "mcn"]
 target = "local"
 [track]
 mlflow = "off"
+[[claims]]
+statement = "An autoencoder keeps more neighbours than PCA."
+source = "nobody"
+metric = "knn_preservation"
+left = "ae"
+right = "pca"
+rule = "left > 0.9 right"
 """
 TABLE = "a,b,c,y\n" + "".join(f"{i / 10},{i * 7 % 11},{i * 3 % 5},{i % 3}\n" for i in range(60))
 
