@@ -21,6 +21,7 @@ from bench.suite.metrics import KnownMetrics, from_json
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reports.claims import Judged
     from reports.content import Card, Content
     from reports.leaderboard import Board
 
@@ -120,6 +121,22 @@ def leaderboards(
     )  # fmt: skip
 
 
+def claims_of(ledger: Ledger, out: Path) -> list[Judged]:
+    """The claims of a result folder, judged."""
+    run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
+    return _claims(frame_of_ledger(ledger), run, _selections(ledger, run), out)
+
+
+def _claims(
+    frame: pd.DataFrame, run: Mapping[str, Any], selections: Sequence[Mapping[str, Any]], out: Path
+) -> list[Judged]:
+    from reports.claims import judged
+    from reports.frames import as_reported
+
+    shown = as_reported(frame, reported_configurations(selections))
+    return judged(run.get("claims", ()), shown, partial(_points, out))
+
+
 def leaderboards_of(ledger: Ledger, out: Path) -> list[Board]:
     """The boards of a result folder as it is."""
     run: Mapping[str, Any] = ledger.runs[-1] if ledger.runs else {}
@@ -133,9 +150,7 @@ def _points(out: Path, cell_id: str) -> Mapping[str, Any]:
 def _content(out: Path, formats: Sequence[str], frame: pd.DataFrame, ledger: Ledger | None) -> Content:
     """Everything that the reports of a frame show; without a ledger of that frame alone."""
     from reports.across import rankings
-    from reports.claims import judged
     from reports.content import Content
-    from reports.frames import as_reported
     from reports.headline import headline_metrics
     from reports.kernels import read_kernels
     from reports.palette import styles
@@ -156,7 +171,7 @@ def _content(out: Path, formats: Sequence[str], frame: pd.DataFrame, ledger: Led
     kernels = read_kernels(out)
     return Content(
         frame, boards, ranks,
-        judged(run.get("claims", ()), as_reported(frame, reported_configurations(selections)), partial(_points, out)),
+        _claims(frame, run, selections, out),
         drawer.fronts(traded),
         embeddings=drawer.embeddings(boards, records, lost),
         seeds=drawer.seeds(boards, headline_metrics(boards)),

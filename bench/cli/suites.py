@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,15 @@ MethodGlob = Annotated[str, typer.Option("-m", "--methods", metavar="GLOB", help
 DatasetGlob = Annotated[
     str, typer.Option("-d", "--datasets", metavar="GLOB", help="Only data sets whose name matches.")
 ]
+
+
+class Scale(StrEnum):
+    """How much of a published protocol is run."""
+
+    small = "small"
+    paper = "paper"
+
+
 Smoke = Annotated[bool, typer.Option("--smoke", help="At most 300 rows, 2 epochs, one seed, no tuning.")]
 
 
@@ -61,6 +71,36 @@ def run(
     options = Options(n_jobs, device.value, methods, datasets, _statuses(retry), executor)
     try:
         failed = run_suite(suite, _out(out, suite), options, console(), quiet=quiet)
+    except KeyboardInterrupt:
+        sys.stderr.write("bench: interrupted; the same command again goes on from here\n")
+        raise typer.Exit(INTERRUPTED) from None
+    leave(FAILED if failed else 0)
+
+
+@app.command()
+def reproduce(
+    system: Annotated[str, typer.Argument(metavar="irvae|nrae|ensemble|metricvae|cnnvae|across|all")],
+    scale: Annotated[Scale, typer.Option(help="A part that two cores do in minutes, or all of it.")] = Scale.small,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of the result folders [default: runs/reproduce].", show_default=False),
+    ] = None,
+    n_jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=0, help="Worker processes; 0 means one for each core.")
+    ] = 0,
+    device: Annotated[Device, typer.Option(help="Where networks train.")] = Device.auto,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines in place of a progress bar.")] = False,
+) -> None:
+    """Run a published protocol and judge each of its claims: reproduced, not reproduced, or inconclusive.
+
+    Each protocol is a suite with claims of its own, run in a folder of its own; the same command again resumes.
+    """
+    from bench.reproduce import reproduce as run_protocols
+    from bench.running.coordinator import Options
+
+    folder = out or Path("runs") / "reproduce"
+    try:
+        failed = run_protocols(system, scale.value, folder, Options(n_jobs, device.value), console(), quiet=quiet)
     except KeyboardInterrupt:
         sys.stderr.write("bench: interrupted; the same command again goes on from here\n")
         raise typer.Exit(INTERRUPTED) from None

@@ -119,12 +119,22 @@ def suite_of(tables: Mapping[str, Any], *, smoke: bool = False) -> Suite:
     """
     import tomli_w
 
-    path = Path.cwd() / GIVEN
     try:
         text = tomli_w.dumps(tables)
     except (TypeError, ValueError) as error:
         raise BadInputError(f"{GIVEN}: not what a bench.toml can hold: {error}") from error
-    return _suite(path, checked(tables, Path(GIVEN)), text, smoke=smoke)
+    return _suite(Path.cwd() / GIVEN, checked(tables, Path(GIVEN)), text, smoke=smoke)
+
+
+def suite_from(path: Path, tables: Mapping[str, Any]) -> Suite:
+    """A suite of tables that were made from a file's.
+
+    Raises:
+        BadInputError: anything in them cannot be used; the message names the file.
+    """
+    import tomli_w
+
+    return _suite(path, checked(tables, path), tomli_w.dumps(tables), smoke=False)
 
 
 def _suite(path: Path, parsed: File, text: str, *, smoke: bool) -> Suite:

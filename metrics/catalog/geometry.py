@@ -46,7 +46,8 @@ def _conditions_by_point(view: View) -> Array:
     return condition_numbers(view.metric_tensor).cpu().numpy()
 
 
-def _affine(view: View) -> str | None:
+def affine(view: View) -> str | None:
+    """Why what is measured of the decoder's curvature follows from its form, or None."""
     return "the decoder is an affine map: it stretches alike at all points" if view.affine else None
 
 
@@ -139,12 +140,12 @@ def _var_log_det(view: View) -> float:
 relaxed_distortion = Metric(
     "relaxed_distortion", _relaxed_distortion, "lower", frozenset({"decoder"}),
     about="d E[tr G^2] / (E tr G)^2 - 1, 0 for a scaled isometry (Lee et al., ICLR 2022)",
-    by_point=_distortion_by_point, influence=True, trivial=_affine,
+    by_point=_distortion_by_point, influence=True, trivial=affine,
 )  # fmt: skip
 mcn = Metric(
     "mcn", lambda view: _conditions(view.metric_tensor), "lower", frozenset({"decoder"}),
     about="mean condition number of the pullback metric, [1, inf) (Lee et al., ICLR 2022)",
-    by_point=_conditions_by_point, trivial=_affine,
+    by_point=_conditions_by_point, trivial=affine,
 )  # fmt: skip
 mcn_attached = Metric(
     "mcn_attached", _mcn_attached, "lower",
@@ -154,12 +155,12 @@ mcn_attached = Metric(
 metric_variance = Metric(
     "metric_variance", _metric_variance, "lower", frozenset({"decoder"}),
     about="spread of the pullback metric over points, 0 where it is constant (Lee et al., ICLR 2022)",
-    by_point=_variance_by_point, influence=True, trivial=_affine,
+    by_point=_variance_by_point, influence=True, trivial=affine,
 )  # fmt: skip
 var_log_det = Metric(
     "var_log_det", _var_log_det, "lower", frozenset({"decoder"}),
     about="variance of log det G over points, 0 where volumes are magnified alike (Nazari et al., ICML 2023)",
-    by_point=_log_det_by_point, influence=True, trivial=_affine,
+    by_point=_log_det_by_point, influence=True, trivial=affine,
 )  # fmt: skip
 local_mcn = Metric(
     "local_mcn", _local_mcn, "lower", frozenset({"spread"}), least_rows={"scored": 32}, by_point=_local_conditions,
