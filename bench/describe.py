@@ -46,13 +46,20 @@ def _is_loadable(kind: registry.Kind, name: str) -> bool:
 
 def _class(name: str, kind: str, component: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"name": name, "kind": kind, "about": inspect.getdoc(component) or ""}
-    found["parameters"] = defaults(component)
+    found["parameters"] = _own_first(component, defaults(component))
     if kind == "method":
         found["search space"] = dict(getattr(component, "search_space", {}))
         for preset, values in getattr(component, "presets", {}).items():
             found[f"preset {preset}"] = dict(values)
         found["capabilities"] = capabilities(component)
     return found
+
+
+def _own_first(component: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Parameters, those that a class declares itself before those of its bases; the latent dimension comes first."""
+    declared = [name for base in component.__mro__ for name in vars(base).get("__annotations__", {})]
+    order = {name: at for at, name in enumerate(dict.fromkeys(["latent_dim", *declared]))}
+    return dict(sorted(values.items(), key=lambda item: order.get(item[0], len(order))))
 
 
 def capabilities(component: Any) -> dict[str, Any]:
