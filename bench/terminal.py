@@ -40,7 +40,7 @@ def _claims(content: Content) -> Iterator[str]:
         yield f"{marks[one.verdict]} {one.verdict}: {one.claim['statement']}"
         for finding in one.findings:
             reason = f" ({finding.reason})" if finding.reason else ""
-            yield f"    {finding.dataset}: {one.claim['metric']} {finding.ours}{reason}"
+            yield f"  {marks[finding.verdict]} {finding.dataset}: {one.claim['metric']} {finding.ours}{reason}"
 
 
 def _table(board: Board, headline: Sequence[str], width: int) -> Any:

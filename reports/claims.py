@@ -79,7 +79,11 @@ def table(found: Sequence[Judged]) -> list[list[str]]:
     """Rows for a table: a claim, its source and published figure, ours on each data set, and the verdict."""
     lines = [["claim", "source", "published", "rule", "ours", "verdict"]]
     for one in found:
-        ours = "; ".join(f"{f.dataset}: {f.ours}" + (f" ({f.reason})" if f.reason else "") for f in one.findings)
+        several = len(one.findings) > 1
+        ours = "; ".join(
+            f"{f.dataset}: {f.ours}" + (f" ({f.reason})" if f.reason else "") + (f", {f.verdict}" if several else "")
+            for f in one.findings
+        )
         claim = one.claim
         lines.append([
             claim["statement"], claim["source"], claim["published"] or "–", f"`{one.rule}`", ours, f"**{one.verdict}**"
