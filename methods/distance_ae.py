@@ -25,8 +25,7 @@ class DistanceAE(Autoencoder):
         latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
         batch_size, learning_rate, late_decay, patience, clip_norm, random_state, device: see `ae`.
 
-    Source: Singh and Nag, Structure-preserving deep autoencoder-based dimensionality reduction, ICMLA 2021 (SPAE),
-    which takes the deviation in place of the variance.
+    Source: Singh and Nag, Structure-preserving deep autoencoder-based dimensionality reduction, 2021 (SPAE).
     """
 
     loss: ClassVar[str] = "ae + distance_reg Var log(d_z / d_x)"

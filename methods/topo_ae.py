@@ -31,16 +31,15 @@ class TopologicalAE(Autoencoder):
     For images the released code divides by the largest distance that pixels in [-1, 1] could have, not by the batch's,
     which makes the term small beside the reconstruction; here all data are treated alike.
 
-    Source: Moor, Horn, Rieck and Borgwardt, Topological autoencoders, ICML 2020. Preset 'published' has the widths of
-    the networks for images, which have batch normalisation there, and a weight from the range that was searched
-    (0.1 to 3).
+    Source: Moor, Horn, Rieck and Borgwardt, Topological autoencoders, ICML 2020. Preset 'published' has the released
+    best run on MNIST, whose network has batch normalisation and a tanh output there.
     """
 
     loss: ClassVar[str] = "ae + topo_reg sum over spanning trees of (d_x - d_z)^2 / 2b"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "published": {
-            "hidden": [1000, 500, 250], "activation": "relu", "scaling": "none", "topo_reg": 1.0, "epochs": 100,
-            "batch_size": 64, "learning_rate": 1e-3, "patience": 10, "clip_norm": None,
+            "hidden": [1000, 500, 250], "activation": "relu", "scaling": "none", "topo_reg": 0.5, "epochs": 100,
+            "batch_size": 126, "learning_rate": 1.5e-4, "patience": 10, "clip_norm": None,
         }
     }  # fmt: skip
     search_space: ClassVar[dict[str, Any]] = {
