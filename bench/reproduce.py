@@ -108,6 +108,7 @@ def claims_page(folders: Sequence[Path]) -> str:
         hardware = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in run["hardware"].items())
         made = f"Started {run['started_at']} by `{run['command']}`; {time_spent(ledger.runs)}. Commit {commit(run)}."
         made += f" {hardware}. Device {run['device']}."
-        parts.append(f"## {folder.name}\n\n{claims.summary(found)} {made}\n\n{claims_table(found)}")
+        said = [f"{claims.summary(found)} {made}", *claims.said(found, ledger.runs)[1:]]
+        parts.append("\n\n".join([f"## {folder.name}", *said, claims_table(found)]))
     total = claims.summary([one for found in judged.values() for one in found])
     return "\n\n".join([f"# Claims\n\n{total} {claims.LEGEND}", *parts]) + "\n"

@@ -93,6 +93,19 @@ def as_data(loaded: Any) -> Data:
     return Data(**{name: value for name, value in known.items() if value is not None})
 
 
+def sampler(n: int, seed: int, noise: float = 0.0) -> np.random.Generator:
+    """Random numbers for a data set of n points with this noise, for a seed.
+
+    Raises:
+        ValueError: n is below 4, or the noise negative.
+    """
+    if n < 4:
+        raise ValueError(f"n must be at least 4, got {n}")
+    if noise < 0:
+        raise ValueError(f"noise must not be negative, got {noise}")
+    return np.random.default_rng(seed)
+
+
 def choose_rows(n_available: int, n: int | None, seed: int = 0) -> Array:
     """n of the available row numbers, drawn once by a fixed seed, in ascending order; all where n is None.
 

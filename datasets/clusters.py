@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datasets.base import Data
+from datasets.base import Data, sampler
 
 
 class GaussianClusters:
@@ -35,12 +35,12 @@ class GaussianClusters:
         self.random_state = random_state
 
     def load(self) -> Data:
-        for name, least in (("n", 4), ("n_features", 1), ("levels", 1), ("branching", 2)):
+        for name, least in (("n_features", 1), ("levels", 1), ("branching", 2)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not 0 < self.ratio < 1:
             raise ValueError(f"ratio must lie between 0 and 1, got {self.ratio}")
-        rng = np.random.default_rng(self.random_state)
+        rng = sampler(self.n, self.random_state)
         centres = np.zeros((1, self.n_features))
         for level in range(self.levels):
             steps = rng.standard_normal((len(centres), self.branching, self.n_features))

@@ -11,7 +11,7 @@ from abc import abstractmethod
 
 import numpy as np
 
-from datasets.base import Array, Data, Geodesic
+from datasets.base import Array, Data, Geodesic, sampler
 
 N_TEST = 1_000
 _DENSE = 20_001
@@ -35,11 +35,7 @@ class PlaneCurve:
         """The clean curve."""
 
     def load(self) -> Data:
-        if self.n < 4:
-            raise ValueError(f"n must be at least 4, got {self.n}")
-        if self.noise < 0:
-            raise ValueError(f"noise must not be negative, got {self.noise}")
-        rng = np.random.default_rng(self.random_state)
+        rng = sampler(self.n, self.random_state, self.noise)
         train = self._parameters(self.n)
         # Between the training points, so that validation asks for what lies between them.
         validation = train + (train[1] - train[0]) / 2 if self.closed else (train[:-1] + train[1:]) / 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datasets.base import Array, Data
+from datasets.base import Array, Data, sampler
 from datasets.manifolds import great_circle
 
 # Coarse outlines of the continents, longitude and latitude in degrees, drawn by hand.
@@ -64,9 +64,7 @@ class Earth:
         self.random_state = random_state
 
     def load(self) -> Data:
-        if self.n < 4:
-            raise ValueError(f"n must be at least 4, got {self.n}")
-        rng = np.random.default_rng(self.random_state)
+        rng = sampler(self.n, self.random_state)
         # Less than a third of the sphere is land.
         kept = [_on_land(rng, 8 * self.n)]
         while sum(len(labels) for _, labels in kept) < self.n:

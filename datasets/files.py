@@ -30,6 +30,21 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("latentbench"))
 
 
+def given_folder(name: str, files: str) -> Path:
+    """The folder `name` of the data folder, for data that are read where their files are.
+
+    Args:
+        files: what has to be in it and where that comes from, for the message.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    folder = data_folder()
+    if folder is not None and (folder / name).is_dir():
+        return folder / name
+    raise FileNotFoundError(f"{name} is read where its files are: put {files} into ${VARIABLE}/{name}")
+
+
 def fetch(relative: str, url: str, known_hash: str) -> Path:
     """The file `relative` of the data folder, or a copy downloaded from `url` and checked against `known_hash`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datasets.base import Data
+from datasets.base import Data, sampler
 
 
 class ToroidalHelices:
@@ -27,12 +27,10 @@ class ToroidalHelices:
         self.random_state = random_state
 
     def load(self) -> Data:
-        for name, least in (("n", 4), ("n_helices", 1), ("windings", 1)):
+        for name, least in (("n_helices", 1), ("windings", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.noise < 0:
-            raise ValueError(f"noise must not be negative, got {self.noise}")
-        rng = np.random.default_rng(self.random_state)
+        rng = sampler(self.n, self.random_state, self.noise)
         dense = np.linspace(0, 2 * np.pi, 20_001)
         around = 2 + np.cos(self.windings * dense)
         speed = np.sqrt(around**2 + self.windings**2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datasets.base import Array, Data, Geodesic
+from datasets.base import Array, Data, Geodesic, sampler
 
 
 class SwissRoll:
@@ -22,7 +22,7 @@ class SwissRoll:
         self.random_state = random_state
 
     def load(self) -> Data:
-        rng = _rng(self.n, self.noise, self.random_state)
+        rng = sampler(self.n, self.random_state, self.noise)
         X, flat = rolled_up(rng.random(self.n), rng.random(self.n))
         return Data(X + self.noise * rng.standard_normal(X.shape), intrinsic=flat, geodesic=_straight(flat))
 
@@ -41,7 +41,7 @@ class SCurve:
         self.random_state = random_state
 
     def load(self) -> Data:
-        rng = _rng(self.n, self.noise, self.random_state)
+        rng = sampler(self.n, self.random_state, self.noise)
         t = 3 * np.pi * (rng.random(self.n) - 0.5)
         h = 2 * rng.random(self.n)
         X = np.column_stack([np.sin(t), h, np.sign(t) * (np.cos(t) - 1)])
@@ -77,7 +77,7 @@ class SphereCap:
             raise ValueError(f"angle must lie in (0, pi/2] for exact geodesics, got {self.angle}")
         if self.radius <= 0:
             raise ValueError(f"radius must be positive, got {self.radius}")
-        rng = _rng(self.n, self.noise, self.random_state)
+        rng = sampler(self.n, self.random_state, self.noise)
         height = 1 - (1 - np.cos(self.angle)) * rng.random(self.n)
         longitude = 2 * np.pi * rng.random(self.n)
         colatitude = np.arccos(height)
@@ -117,7 +117,7 @@ class Torus:
         radii = np.array([self.major, self.minor])
         if not (radii > 0).all():
             raise ValueError(f"major and minor must be positive, got {self.major} and {self.minor}")
-        rng = _rng(self.n, self.noise, self.random_state)
+        rng = sampler(self.n, self.random_state, self.noise)
         angles = 2 * np.pi * rng.random((self.n, 2))
         circles = radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
         X = circles.reshape(self.n, 4)
@@ -135,14 +135,6 @@ def rolled_up(u: Array, v: Array) -> tuple[Array, Array]:
     h = 21 * v
     X = np.column_stack([t * np.cos(t), h, t * np.sin(t)])
     return X, np.column_stack([(t * np.sqrt(1 + t**2) + np.arcsinh(t)) / 2, h])
-
-
-def _rng(n: int, noise: float, seed: int) -> np.random.Generator:
-    if n < 4:
-        raise ValueError(f"n must be at least 4, got {n}")
-    if noise < 0:
-        raise ValueError(f"noise must not be negative, got {noise}")
-    return np.random.default_rng(seed)
 
 
 def _straight(flat: Array) -> Geodesic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datasets.base import Array, Data
+from datasets.base import Array, Data, sampler
 
 _SIDE = 32
 # Rays along each side of a pixel.
@@ -35,9 +35,7 @@ class RotatingObject:
         self.random_state = random_state
 
     def load(self) -> Data:
-        if self.n < 4:
-            raise ValueError(f"n must be at least 4, got {self.n}")
-        angles = np.random.default_rng(self.random_state).permutation(2 * np.pi * np.arange(self.n) / self.n)
+        angles = sampler(self.n, self.random_state).permutation(2 * np.pi * np.arange(self.n) / self.n)
         X = np.stack([_image(angle) for angle in angles])
         circle = np.column_stack([np.cos(angles), np.sin(angles)])
         return Data(X.reshape(self.n, -1), intrinsic=circle, sample_shape=(1, _SIDE, _SIDE))

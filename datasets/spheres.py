@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datasets.base import Data
+from datasets.base import Data, sampler
 
 
 class SeveredSphere:
@@ -22,11 +22,7 @@ class SeveredSphere:
         self.random_state = random_state
 
     def load(self) -> Data:
-        if self.n < 4:
-            raise ValueError(f"n must be at least 4, got {self.n}")
-        if self.noise < 0:
-            raise ValueError(f"noise must not be negative, got {self.noise}")
-        rng = np.random.default_rng(self.random_state)
+        rng = sampler(self.n, self.random_state, self.noise)
         longitude = (2 * np.pi - 0.55) * rng.random(self.n)
         colatitude = np.pi / 8 + 0.75 * np.pi * rng.random(self.n)
         X = np.column_stack([

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datasets.base import Array, Data
+from datasets.base import Array, Data, sampler
 
 SHAPES = ("square", "ellipse", "heart")
 _SIDE = 32
@@ -27,9 +27,7 @@ class Sprites:
         self.random_state = random_state
 
     def load(self) -> Data:
-        if self.n < 4:
-            raise ValueError(f"n must be at least 4, got {self.n}")
-        rng = np.random.default_rng(self.random_state)
+        rng = sampler(self.n, self.random_state)
         y = rng.integers(len(SHAPES), size=self.n)
         size = 4 + 3 * rng.random(self.n)
         angle = np.array([np.pi / 2, np.pi, 2 * np.pi])[y] * rng.random(self.n)

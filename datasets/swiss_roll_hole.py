@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datasets.base import Array, Data, Geodesic
+from datasets.base import Array, Data, Geodesic, sampler
 from datasets.manifolds import rolled_up
 
 
@@ -25,13 +25,9 @@ class SwissRollHole:
         self.random_state = random_state
 
     def load(self) -> Data:
-        if self.n < 4:
-            raise ValueError(f"n must be at least 4, got {self.n}")
         if not 0 < self.hole < 1:
             raise ValueError(f"hole must lie between 0 and 1, got {self.hole}")
-        if self.noise < 0:
-            raise ValueError(f"noise must not be negative, got {self.noise}")
-        rng = np.random.default_rng(self.random_state)
+        rng = sampler(self.n, self.random_state, self.noise)
         ends = rolled_up(np.array([0.0, 1.0]), np.array([0.0, 1.0]))[1]
         half = self.hole * (ends[1] - ends[0]) / 2
         low, high = ends.mean(0) - half, ends.mean(0) + half

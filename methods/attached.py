@@ -232,6 +232,11 @@ class AttachedDecoderMethod(Method):
             return failures
         return [first or second for first, second in zip(failures, cls._attach_decoders(estimators, X), strict=True)]
 
+    @property
+    def _network(self) -> dict[str, Any]:
+        """What the networks fitted to the embedding are like."""
+        return {name: getattr(self, name) for name in ("hidden", "activation", "epochs", "device")}
+
     @classmethod
     def _attach_encoders(cls, estimators: Sequence[Self], X: Array) -> list[DivergedError | None]:
         """Fit encoders to the embeddings, for methods that have none; for each estimator None, or why it diverged."""
@@ -246,10 +251,7 @@ class AttachedDecoderMethod(Method):
             [estimator.embedding_ for estimator in estimators],
             X,
             [estimator.random_state for estimator in estimators],
-            hidden=lead.hidden,
-            activation=lead.activation,
-            epochs=lead.epochs,
-            device=lead.device,
+            **lead._network,
         )
         share = (time.perf_counter() - started) / len(estimators)
         for estimator, decoder in zip(estimators, decoders, strict=True):

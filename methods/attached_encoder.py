@@ -46,10 +46,7 @@ class AttachedEncoderMethod(AttachedDecoderMethod):
             X,
             [estimator.embedding_ for estimator in estimators],
             [estimator.random_state for estimator in estimators],
-            hidden=lead.hidden,
-            activation=lead.activation,
-            epochs=lead.epochs,
-            device=lead.device,
+            **lead._network,
         )
         for estimator, encoder in zip(estimators, encoders, strict=True):
             if not isinstance(encoder, DivergedError):

@@ -135,3 +135,12 @@ class PenalisedError(SquaredError):
         mse = (model["decoder"](z) - batch["x"]).square().mean((1, 2))
         penalty = self.penalty(model, batch, z, draws)
         return {"loss": mse + weights[self.weight] * penalty, "mse": mse, "penalty": penalty}
+
+
+class PenalisedEncoder(PenalisedError):
+    """A penalised error whose penalty differentiates the codes by the rows."""
+
+    def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
+        # The codes must be a function of what their Jacobian is taken at, in validation too.
+        with torch.enable_grad():
+            return super().losses(model, batch | {"x": batch["x"].detach().requires_grad_()}, draws, weights)

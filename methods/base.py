@@ -155,6 +155,12 @@ def require_latent_dim_within(method: Any, n_samples: int, n_features: int) -> N
             raise ValueError(f"latent_dim = {method.latent_dim} exceeds {name} = {n}")
 
 
+def require_neighbors_within(method: Any, n_samples: int) -> None:
+    """Raise ValueError where a method's graph needs as many neighbours as there are samples, or more."""
+    if method.n_neighbors >= n_samples:
+        raise ValueError(f"n_neighbors = {method.n_neighbors} must be below n_samples = {n_samples}")
+
+
 def require_choices(method: Any) -> None:
     """Raise ValueError where a parameter annotated with a Literal has none of its values."""
     hints = get_type_hints(type(method).__init__)

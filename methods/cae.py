@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
-from methods.autoencoder import Autoencoder, PenalisedError
+from methods.autoencoder import Autoencoder, PenalisedEncoder
 from methods.base import hyperparameters, require_not_negative
 from methods.training.problem import Problem, Terms
 from metrics.geometry import squared_jacobian_norm
@@ -27,17 +26,11 @@ class ContractiveAE(Autoencoder):
         latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
         batch_size, learning_rate, late_decay, patience, clip_norm, random_state, device: see `ae`.
 
-    Source: Rifai, Vincent, Muller, Glorot and Bengio, Contractive auto-encoders, ICML 2011. Preset 'published' is one
-    hidden layer of 1,000 units for pixels in [0, 1], as there.
+    Source: Rifai, Vincent, Muller, Glorot and Bengio, Contractive auto-encoders, ICML 2011. There is no preset
+    'published': those networks have one hidden layer, which is the code.
     """
 
     loss: ClassVar[str] = "ae + contraction mean |J_g|^2"
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "published": {
-            "hidden": [1000], "activation": "tanh", "output": "sigmoid", "scaling": "none", "contraction": 0.1,
-            "patience": None,
-        }
-    }  # fmt: skip
     search_space: ClassVar[dict[str, Any]] = {
         **Autoencoder.search_space, "contraction": {"low": 1e-4, "high": 1.0, "log": True}
     }  # fmt: skip
@@ -53,11 +46,6 @@ class ContractiveAE(Autoencoder):
         return _Contraction("contraction")
 
 
-class _Contraction(PenalisedError):
-    def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
-        # The codes must be a function of what the Jacobian is taken at.
-        with torch.enable_grad():
-            return super().losses(model, batch | {"x": batch["x"].detach().requires_grad_()}, draws, weights)
-
+class _Contraction(PenalisedEncoder):
     def penalty(self, model: Any, batch: dict[str, Tensor], z: Tensor, draws: Terms) -> Tensor:
         return squared_jacobian_norm(z, batch["x"]).mean(-1)

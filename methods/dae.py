@@ -25,17 +25,11 @@ class DenoisingAE(Autoencoder):
         batch_size, learning_rate, late_decay, patience, clip_norm, random_state, device: see `ae`.
 
     Source: Vincent, Larochelle, Bengio and Manzagol, Extracting and composing robust features with denoising
-    autoencoders, ICML 2008; Gaussian corruption as in the paper's longer form, JMLR 2010. Preset 'published' is one
-    hidden layer of sigmoid-like units for pixels in [0, 1], as there; the weights are not tied.
+    autoencoders, ICML 2008; Gaussian corruption as in the paper's longer form, JMLR 2010. There is no preset
+    'published': those networks are shallow, wide and tied, with codes of hundreds of units.
     """
 
     loss: ClassVar[str] = "mean (f(g(x + noise e)) - x)^2"
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "published": {
-            "hidden": [1000], "activation": "tanh", "output": "sigmoid", "scaling": "none", "noise": 0.3,
-            "patience": None,
-        }
-    }  # fmt: skip
     search_space: ClassVar[dict[str, Any]] = {
         **Autoencoder.search_space, "noise": {"low": 0.01, "high": 1.0, "log": True}
     }  # fmt: skip

@@ -7,7 +7,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, hyperparameters, require_not_negative, require_positive
+from methods.base import (
+    Array,
+    check_matrix,
+    hyperparameters,
+    require_neighbors_within,
+    require_not_negative,
+    require_positive,
+)
 
 
 @hyperparameters
@@ -43,8 +50,7 @@ class DiffusionMap(AttachedDecoderMethod):
         require_not_negative(self, "time")
 
     def check_shape(self, n_samples: int, n_features: int) -> None:
-        if self.n_neighbors >= n_samples:
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+        require_neighbors_within(self, n_samples)
         if self.latent_dim > n_samples - 2:
             raise ValueError(f"latent_dim = {self.latent_dim} exceeds n_samples - 2 = {n_samples - 2}")
 

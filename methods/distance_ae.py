@@ -52,10 +52,10 @@ class _ProportionalDistances(PenalisedError):
 def log_ratio_variance(x: Tensor, z: Tensor) -> Tensor:
     """Var log(|z_i - z_j| / |x_i - x_j|) over pairs of different rows of x (S, b, n_features), z (S, b, d) -> (S,)."""
     i, j = torch.triu_indices(z.shape[1], z.shape[1], 1, device=z.device)
-    squared = [(points[:, i] - points[:, j]).square().sum(-1) for points in (x, z)]
+    d_x, d_z = (torch.cdist(p, p, compute_mode="donot_use_mm_for_euclid_dist")[:, i, j] for p in (x, z))
     tiny = torch.finfo(z.dtype).tiny
-    logarithm = 0.5 * (squared[1].clamp_min(tiny).log() - squared[0].clamp_min(tiny).log())
-    counted = (squared[0] > 0).to(z.dtype)
+    logarithm = d_z.clamp_min(tiny).log() - d_x.clamp_min(tiny).log()
+    counted = (d_x > 0).to(z.dtype)
     n_pairs = counted.sum(1).clamp_min(1)
     mean = (counted * logarithm).sum(1) / n_pairs
     return (counted * (logarithm - mean[:, None]).square()).sum(1) / n_pairs

@@ -7,22 +7,20 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from methods.autoencoder import PUBLISHED_NETWORK
 from methods.base import hyperparameters, require_not_negative
-from methods.irvae import BoundBetween
+from methods.regularised_vae import BoundBetween, RegularisedVAE
 from methods.training.problem import Problem
-from methods.vae import VAE
 from metrics.geometry import pull_back, pullback_metric, push_forward
 
 
 @hyperparameters
-class FlatVAE(VAE):
+class FlatVAE(RegularisedVAE):
     """VAE whose decoder's metric is pulled to one constant: evidence bound + flat_reg E |G - c^2 I|_F^2.
 
     c^2 = E[tr G] / latent_dim, taken at points between (and `mixup` beyond) random pairs of sampled latent points. The
     term has the units of G squared: it is made small by inflating the codes as well as by an isometry, which is what
-    the scale-free F of `irvae` mends. The paper's hierarchical prior is not here: as where it was the baseline of
-    IRVAE, the prior is N(0, I).
+    the scale-free F of `irvae` mends. The paper's hierarchical prior is not here: it is
+    N(0, I), as for all VAEs here.
 
     Args:
         flat_reg: weight of the deviation, in network units.
@@ -31,14 +29,11 @@ class FlatVAE(VAE):
         latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
         batch_size, learning_rate, patience, clip_norm, random_state, device: see `ae`.
 
-    Source: Chen, Klushyn, Ferroni, Bayer and van der Smagt, Learning flat latent manifolds with VAEs, ICML 2020.
-    Preset 'published' is the network of the IRVAE code.
+    Source: Chen, Klushyn, Ferroni, Bayer and van der Smagt, Learning flat latent manifolds with VAEs, ICML 2020. There
+    is no preset 'published': its prior, its constrained optimisation and its weight are not here.
     """
 
     loss: ClassVar[str] = "vae + flat_reg E |G - c^2 I|^2, c^2 = E[tr G] / d"
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "published": {**PUBLISHED_NETWORK, "beta": 1.0, "initial_sigma": 1.0, "flat_reg": 1.0, "mixup": 0.2}
-    }
     search_space: ClassVar[dict[str, Any]] = {
         "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},
         "flat_reg": {"low": 1e-3, "high": 1e2, "log": True},
@@ -46,14 +41,10 @@ class FlatVAE(VAE):
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "beta", "flat_reg")
 
     flat_reg: float = 1.0
-    mixup: float = 0.2
-    beta: float = 0.01
-    learning_rate: float = 2e-3
-    patience: int | None = 200
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        require_not_negative(self, "flat_reg", "mixup")
+        require_not_negative(self, "flat_reg")
 
     def _problem(self, n_features: int) -> Problem:
         return BoundBetween(self.latent_dim, self.mixup, "flat_reg", _deviation)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from methods.autoencoder import Autoencoder, PenalisedError
-from methods.base import Array, hyperparameters, require_not_negative, require_positive
+from methods.base import Array, hyperparameters, require_neighbors_within, require_not_negative, require_positive
 from methods.training.data import TrainingSet
 from methods.training.problem import Problem, Rows, Task, Terms
 
@@ -64,8 +64,7 @@ class GraphGeometryAE(Autoencoder):
         require_positive(self, "n_neighbors", "n_near")
 
     def check_shape(self, n_samples: int, n_features: int) -> None:
-        if self.n_neighbors >= n_samples:
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+        require_neighbors_within(self, n_samples)
 
     @classmethod
     def _task(cls, estimators: Sequence[Self], data: TrainingSet) -> Task:

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.manifold import Isomap as SklearnIsomap
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, hyperparameters, require_positive
+from methods.base import Array, check_matrix, hyperparameters, require_neighbors_within, require_positive
 
 
 @hyperparameters
@@ -41,8 +41,7 @@ class Isomap(AttachedDecoderMethod):
         require_positive(self, "n_neighbors")
 
     def check_shape(self, n_samples: int, n_features: int) -> None:
-        if self.n_neighbors >= n_samples:
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+        require_neighbors_within(self, n_samples)
 
     def _embed(self, X: Array) -> None:
         self.isomap_ = SklearnIsomap(n_neighbors=self.n_neighbors, n_components=self.latent_dim).fit(X)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from methods.autoencoder import Autoencoder, PenalisedError
+from methods.autoencoder import Autoencoder, PenalisedEncoder
 from methods.base import hyperparameters, require_not_negative
 from methods.training.problem import Problem, Terms
 from methods.training.streams import Streams
@@ -47,18 +47,13 @@ class IsometricAE(Autoencoder):
         return _UnitStretch("iso_reg", self.latent_dim)
 
 
-class _UnitStretch(PenalisedError):
+class _UnitStretch(PenalisedEncoder):
     def __init__(self, weight: str, latent_dim: int) -> None:
         super().__init__(weight)
         self.latent_dim = latent_dim
 
     def draws(self, streams: Streams, n: int) -> dict[str, Tensor]:
         return {name: streams.normal(name, n, self.latent_dim) for name in ("at", "forward", "backward")}
-
-    def losses(self, model: Any, batch: dict[str, Tensor], draws: Terms, weights: Terms) -> dict[str, Tensor]:
-        # The codes must be a function of what the encoder's Jacobian is taken at.
-        with torch.enable_grad():
-            return super().losses(model, batch | {"x": batch["x"].detach().requires_grad_()}, draws, weights)
 
     def penalty(self, model: Any, batch: dict[str, Tensor], z: Tensor, draws: Terms) -> Tensor:
         forward, backward = (_on_sphere(draws[name]) for name in ("forward", "backward"))

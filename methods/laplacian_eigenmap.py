@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from methods.attached_encoder import AttachedEncoderMethod
-from methods.base import Array, hyperparameters, require_positive
+from methods.base import Array, hyperparameters, require_neighbors_within, require_positive
 
 
 @hyperparameters
@@ -39,8 +39,7 @@ class LaplacianEigenmap(AttachedEncoderMethod):
         require_positive(self, "n_neighbors")
 
     def check_shape(self, n_samples: int, n_features: int) -> None:
-        if self.n_neighbors >= n_samples:
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+        require_neighbors_within(self, n_samples)
         if self.latent_dim > n_samples - 2:
             raise ValueError(f"latent_dim = {self.latent_dim} exceeds n_samples - 2 = {n_samples - 2}")
 

@@ -7,7 +7,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, hyperparameters, require_choices, require_positive
+from methods.base import (
+    Array,
+    check_matrix,
+    hyperparameters,
+    require_choices,
+    require_neighbors_within,
+    require_positive,
+)
 
 
 @hyperparameters
@@ -43,8 +50,7 @@ class LLE(AttachedDecoderMethod):
             raise ValueError(f"n_neighbors = {self.n_neighbors} must be at least latent_dim = {self.latent_dim}")
 
     def check_shape(self, n_samples: int, n_features: int) -> None:
-        if self.n_neighbors >= n_samples:
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+        require_neighbors_within(self, n_samples)
         if self.latent_dim > n_features:
             raise ValueError(f"latent_dim = {self.latent_dim} exceeds n_features = {n_features}")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from methods.autoencoder import PUBLISHED_CURVE_NETWORK, PUBLISHED_DIGIT_NETWORK, Autoencoder
-from methods.base import hyperparameters, require_positive
+from methods.base import hyperparameters, require_neighbors_within, require_positive
 from methods.networks.layers import Activation
 from methods.training.data import TrainingSet
 from methods.training.problem import Rows, Task, Terms
@@ -100,8 +100,7 @@ class NRAEL(Autoencoder):
             )
 
     def check_shape(self, n_samples: int, n_features: int) -> None:
-        if self.n_neighbors >= n_samples:
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+        require_neighbors_within(self, n_samples)
 
     @classmethod
     def _task(cls, estimators: Sequence[Self], data: TrainingSet) -> Task:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, hyperparameters, require_latent_dim_within
+from methods.base import Array, check_matrix, hyperparameters, require_latent_dim_within, require_neighbors_within
 from methods.optional import optional_package
 
 
@@ -44,8 +44,7 @@ class PaCMAP(AttachedDecoderMethod):
     def check_shape(self, n_samples: int, n_features: int) -> None:
         optional_package("pacmap")
         require_latent_dim_within(self, n_samples, n_features)
-        if self.n_neighbors >= n_samples:
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+        require_neighbors_within(self, n_samples)
 
     def _embed(self, X: Array) -> None:
         pacmap = optional_package("pacmap")

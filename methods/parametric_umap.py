@@ -11,11 +11,11 @@ from scipy import sparse
 from torch import Tensor
 
 from methods.autoencoder import Autoencoder
-from methods.base import hyperparameters, require_not_negative, require_positive
+from methods.base import hyperparameters, require_neighbors_within, require_not_negative, require_positive
 from methods.training.data import TrainingSet
 from methods.training.problem import Rows, Task, Terms
 from methods.training.streams import Streams
-from methods.umap import fuzzy_graph, similarity_curve
+from methods.umap import check_graph, fuzzy_graph, similarity_curve
 from metrics.neighbors import nearest_rows
 
 # Squared distances below count as this: the slope of their power is infinite at 0.
@@ -58,14 +58,10 @@ class ParametricUMAP(Autoencoder):
         super().check_parameters()
         require_positive(self, "n_negatives")
         require_not_negative(self, "reconstruction_weight")
-        if self.n_neighbors < 2:
-            raise ValueError(f"n_neighbors must be at least 2, got {self.n_neighbors}")
-        if not 0 <= self.min_dist <= 1:
-            raise ValueError(f"min_dist must lie in [0, 1], got {self.min_dist}")
+        check_graph(self)
 
     def check_shape(self, n_samples: int, n_features: int) -> None:
-        if self.n_neighbors >= n_samples:
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+        require_neighbors_within(self, n_samples)
 
     @classmethod
     def warm_up(cls) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -24,6 +25,25 @@ if TYPE_CHECKING:
 
 class LinearMethod(Method):
     """Codes (x - mean) C^T, decoded as z C + mean, with orthogonal components C of length 1."""
+
+    @abstractmethod
+    def _axes(self, X: Array) -> tuple[Array, Array]:
+        """Components (latent_dim, n_features) and mean (n_features,) for rows X."""
+
+    def fit(
+        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
+    ) -> Self:
+        """Fit to X (n_samples, n_features). There are no epochs: X_val and on_epoch have no effect.
+
+        Raises:
+            ValueError: latent_dim exceeds the number of samples or of features.
+        """
+        self.check_parameters()
+        X = check_matrix(X)
+        self.check_shape(*X.shape)
+        self.history_: dict[str, list[float]] = {}
+        components, mean = self._axes(X)
+        return self.load_arrays({"components": components, "mean": mean})
 
     def encode(self, X: Array) -> Array:
         """Latent points (n_samples, latent_dim), float32."""
@@ -72,17 +92,6 @@ class PCA(LinearMethod):
     def check_shape(self, n_samples: int, n_features: int) -> None:
         require_latent_dim_within(self, n_samples, n_features)
 
-    def fit(
-        self, X: Array, y: Array | None = None, *, X_val: Array | None = None, on_epoch: OnEpoch | None = None
-    ) -> Self:
-        """Fit to X (n_samples, n_features). There are no epochs: X_val and on_epoch have no effect.
-
-        Raises:
-            ValueError: latent_dim exceeds the number of samples or of features.
-        """
-        self.check_parameters()
-        X = check_matrix(X)
-        self.check_shape(*X.shape)
+    def _axes(self, X: Array) -> tuple[Array, Array]:
         fitted = SklearnPCA(self.latent_dim, svd_solver="full").fit(X.astype(np.float64))
-        self.history_: dict[str, list[float]] = {}
-        return self.load_arrays({"components": fitted.components_, "mean": fitted.mean_})
+        return fitted.components_, fitted.mean_

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, hyperparameters
+from methods.base import Array, check_matrix, hyperparameters, require_neighbors_within
 from methods.optional import optional_package
 
 
@@ -37,8 +37,7 @@ class PHATE(AttachedDecoderMethod):
 
     def check_shape(self, n_samples: int, n_features: int) -> None:
         optional_package("phate")
-        if self.n_neighbors >= n_samples:
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+        require_neighbors_within(self, n_samples)
 
     def _embed(self, X: Array) -> None:
         phate = optional_package("phate")

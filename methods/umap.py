@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from methods.attached import AttachedDecoderMethod
-from methods.base import Array, check_matrix, hyperparameters
+from methods.base import Array, check_matrix, hyperparameters, require_neighbors_within
 
 
 @hyperparameters
@@ -41,14 +41,10 @@ class UMAP(AttachedDecoderMethod):
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        if self.n_neighbors < 2:
-            raise ValueError(f"n_neighbors must be at least 2, got {self.n_neighbors}")
-        if not 0 <= self.min_dist <= 1:
-            raise ValueError(f"min_dist must lie in [0, 1], got {self.min_dist}")
+        check_graph(self)
 
     def check_shape(self, n_samples: int, n_features: int) -> None:
-        if self.n_neighbors >= n_samples:
-            raise ValueError(f"n_neighbors = {self.n_neighbors} must be below n_samples = {n_samples}")
+        require_neighbors_within(self, n_samples)
 
     def _embed(self, X: Array) -> None:
         self.umap_ = self._new(
@@ -66,6 +62,14 @@ class UMAP(AttachedDecoderMethod):
     @staticmethod
     def _new(**parameters: Any) -> Any:
         return _umap_learn().UMAP(n_jobs=1, **parameters)
+
+
+def check_graph(method: Any) -> None:
+    """Raise ValueError where `n_neighbors` or `min_dist` of a method cannot be used."""
+    if method.n_neighbors < 2:
+        raise ValueError(f"n_neighbors must be at least 2, got {method.n_neighbors}")
+    if not 0 <= method.min_dist <= 1:
+        raise ValueError(f"min_dist must lie in [0, 1], got {method.min_dist}")
 
 
 def fuzzy_graph(X: Array, n_neighbors: int) -> Any:

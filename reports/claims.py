@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -16,14 +17,17 @@ from reports.statistics import Estimate, Sample, change, estimate, is_of_a_ratio
 Verdict = Literal["reproduced", "not reproduced", "inconclusive"]
 
 LEGEND = (
-    "Each claim is judged by a rule that the suite file fixed before the run. **reproduced**: the 95 % interval of the "
+    "Each claim is judged by the rule that its suite file names. **reproduced**: the 95 % interval of the "
     "difference, paired by seed and test point, lies on the side that the claim names, on every data set; **not "
     "reproduced**: on some data set it lies on the other side; **inconclusive**: it holds both, or there is no score "
     "that counts."
 )
 
+# What a claim says of itself, and is not judged by.
+_SAID = ("statement", "source", "published")
 CHANGED = (
-    "The claims or their rules are not those of this folder's first run: they were changed once there were results."
+    "What decides these claims (their rules, or below what explained variance a model is collapsed) is not what it was "
+    "in this folder's first run: it was changed once there were results."
 )
 
 
@@ -104,8 +108,13 @@ def said(found: Sequence[Judged], runs: Sequence[Mapping[str, Any]]) -> list[str
     Args:
         runs: of the result folder, the first one first.
     """
-    changed = len(runs) > 1 and runs[-1].get("claims", []) != runs[0].get("claims", [])
+    changed = len({_what_decides(run) for run in (*runs[:1], *runs[-1:])}) > 1
     return [f"{summary(found)} {LEGEND}", *([CHANGED] if changed else [])] if found else []
+
+
+def _what_decides(run: Mapping[str, Any]) -> str:
+    rules = [{name: value for name, value in claim.items() if name not in _SAID} for claim in run.get("claims", ())]
+    return json.dumps([rules, run.get("min_explained_variance")], sort_keys=True)
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,14 @@ def page(content: Content, out: Path) -> str:
     Args:
         out: the folder that pictures' paths are relative to.
     """
-    methods = list(dict.fromkeys(row.method for board in content.boards for row in board.rows))
+    names = {row.method: row.name for board in content.boards for row in board.rows}
+    methods = list(names)
     return _environment().get_template("report.html").render(
         embedded=partial(_embedded, out),
         content=content,
         marks=MARKS,
         methods=methods,
+        names=names,
         axes=axis_columns(methods),
         apart=how_coded(content.boards),
         claims=claims.table(content.claims) if content.claims else [],

@@ -10,7 +10,7 @@ import torch
 
 from methods.autoencoder import Autoencoder
 from methods.cae import ContractiveAE
-from methods.conformal import ConformalAE
+from methods.conformal_ae import ConformalAE
 from methods.dae import DenoisingAE
 from methods.distance_ae import DistanceAE
 from methods.geometric_ae import GeometricAE

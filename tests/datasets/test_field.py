@@ -7,11 +7,12 @@ import pytest
 from scipy.sparse.csgraph import dijkstra
 from sklearn.neighbors import kneighbors_graph
 
+from datasets.cifar10 import CIFAR10
 from datasets.clusters import GaussianClusters
+from datasets.coil20 import COIL20
 from datasets.earth import CONTINENTS, Earth
 from datasets.faces import Faces, Olivetti
 from datasets.helices import ToroidalHelices
-from datasets.image_files import CIFAR10, COIL20
 from datasets.rotating_object import RotatingObject
 from datasets.spheres import NestedSpheres, SeveredSphere
 from datasets.sprites import Sprites

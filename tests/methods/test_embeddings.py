@@ -13,13 +13,14 @@ from datasets.manifolds import SCurve, SwissRoll
 from methods.attached import fit_encoders
 from methods.diffusion_map import DiffusionMap
 from methods.embedding import Embedding
-from methods.floors import Identity, RandomProjection
+from methods.identity import Identity
 from methods.kernel_pca import KernelPCA
 from methods.laplacian_eigenmap import LaplacianEigenmap
 from methods.lle import LLE
 from methods.mds import MDS
 from methods.pacmap import PaCMAP
 from methods.phate import PHATE
+from methods.random_projection import RandomProjection
 from metrics.distances import distance_spearman, stress
 from metrics.geometry import jacobian
 from metrics.neighbors import trustworthiness

@@ -12,7 +12,8 @@ from scipy.spatial.distance import pdist
 from datasets.manifolds import SCurve, SwissRoll
 from methods.autoencoder import Autoencoder
 from methods.cae import ContractiveAE
-from methods.conformal import ConformalAE, ConformalVAE
+from methods.conformal_ae import ConformalAE
+from methods.conformal_vae import ConformalVAE
 from methods.dae import DenoisingAE
 from methods.distance_ae import DistanceAE, log_ratio_variance
 from methods.flat_vae import FlatVAE

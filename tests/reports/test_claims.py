@@ -128,4 +128,8 @@ def test_the_table_says_what_was_claimed_and_what_was_found():
     assert summary(found) == "1 of 1 claims reproduced, 0 not, 0 inconclusive."
     assert len(said(found, [{"claims": [CLAIM]}])) == 1
     assert "changed once there were results" in said(found, [{"claims": []}, {"claims": [CLAIM]}])[1]
+    reworded = {**CLAIM, "source": "the same paper", "published": ""}
+    assert len(said(found, [{"claims": [CLAIM]}, {"claims": [reworded]}])) == 1
+    judged_anew = {"claims": [CLAIM], "min_explained_variance": 0.3}
+    assert len(said(found, [{"claims": [CLAIM], "min_explained_variance": 0.5}, judged_anew])) == 2
     assert said([], []) == []

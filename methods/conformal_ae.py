@@ -1,4 +1,4 @@
-"""Autoencoders whose decoders keep angles: isometries up to a scale that may change from point to point."""
+"""The conformally regularised autoencoder."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from torch import Tensor
 
 from methods.autoencoder import Autoencoder, PenalisedError
 from methods.base import hyperparameters, require_not_negative
-from methods.irvae import IRVAE, BoundBetween
 from methods.training.problem import Problem, Terms
 from metrics.distortion import conformal_distortion
-
-_WEIGHT = {"conformal_reg": {"low": 1e-3, "high": 1e2, "log": True}}
 
 
 @hyperparameters
@@ -32,7 +29,9 @@ class ConformalAE(Autoencoder):
     """
 
     loss: ClassVar[str] = "ae + conformal_reg (E[d tr G^2 / (tr G)^2] - 1)"
-    search_space: ClassVar[dict[str, Any]] = {**Autoencoder.search_space, **_WEIGHT}
+    search_space: ClassVar[dict[str, Any]] = {
+        **Autoencoder.search_space, "conformal_reg": {"low": 1e-3, "high": 1e2, "log": True}
+    }  # fmt: skip
     stackable: ClassVar[tuple[str, ...]] = ("learning_rate", "conformal_reg")
 
     conformal_reg: float = 0.1
@@ -48,27 +47,3 @@ class ConformalAE(Autoencoder):
 class _Angles(PenalisedError):
     def penalty(self, model: Any, batch: dict[str, Tensor], z: Tensor, draws: Terms) -> Tensor:
         return conformal_distortion(model["decoder"], z)
-
-
-@hyperparameters
-class ConformalVAE(IRVAE):
-    """`irvae` with a scale of its own for every point: evidence bound + iso_reg E[tr G^2 / (tr G)^2].
-
-    Args:
-        iso_reg: weight of the measure.
-        mixup, beta, initial_sigma: see `irvae`.
-        latent_dim, hidden, activation, output, scaling, epochs: see `ae`.
-        batch_size, learning_rate, patience, clip_norm, random_state, device: see `ae`.
-
-    Source: the relaxed distortion of Lee et al., ICLR 2022, with the ratio inside the mean.
-    """
-
-    loss: ClassVar[str] = "vae + iso_reg E[tr G^2 / (tr G)^2]"
-
-    def _problem(self, n_features: int) -> Problem:
-        return BoundBetween(self.latent_dim, self.mixup, "iso_reg", _conformality)
-
-
-def _conformality(decoder: Any, z: Tensor, probes: Tensor | None) -> dict[str, Tensor]:
-    distortion = conformal_distortion(decoder, z)
-    return {"conformal_distortion": distortion, "penalty": (distortion + 1) / z.shape[-1]}
