@@ -21,8 +21,8 @@ class GeometricAE(Autoencoder):
     batch. It does not change when the latent space is scaled, and says nothing of stretching one way more than another:
     for that see `conformal-ae`, `isometric-ae` and `irvae`.
 
-    The published code takes decimal logarithms, so that its weight of 0.1 is 0.1 / (log 10)^2 = 0.0189 here; it counts a
-    determinant out of range as 10; it applies its ELU to the data and to the codes too (these then never fall below
+    The published code takes decimal logarithms, so that its weight of 0.1 is 0.1 / (log 10)^2 = 0.0189 here; it counts
+    a determinant out of range as 10; it applies its ELU to the data and to the codes too (these then never fall below
     -1), takes the test set for early stopping, and trains on the test rows of its own data sets. None of that is here.
     Its weight decay of 1e-5 is not either.
 
