@@ -80,8 +80,8 @@ def judged(claims: Sequence[Mapping[str, Any]], frame: pd.DataFrame, points_of: 
 
 
 def table(found: Sequence[Judged]) -> list[list[str]]:
-    """Rows for a table: a claim, its source and published figure, ours on each data set, and the verdict."""
-    lines = [["claim", "source", "published", "rule", "ours", "verdict"]]
+    """Rows for a table: a claim, the verdict, ours on each data set, the published figure, rule and source."""
+    lines = [["claim", "verdict", "ours", "published", "rule", "source"]]
     for one in found:
         several = len(one.findings) > 1
         ours = "; ".join(
@@ -90,7 +90,7 @@ def table(found: Sequence[Judged]) -> list[list[str]]:
         )
         claim = one.claim
         lines.append([
-            claim["statement"], claim["source"], claim["published"] or "–", f"`{one.rule}`", ours, f"**{one.verdict}**"
+            claim["statement"], f"**{one.verdict}**", ours, claim["published"] or "–", f"`{one.rule}`", claim["source"]
         ])  # fmt: skip
     return lines
 

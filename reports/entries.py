@@ -19,7 +19,8 @@ MARKS = {
 LEGEND = (
     "Mean over report seeds on held-out points. `[low, high]`: 95 % interval; from five seeds on over seeds and test "
     "points (hierarchical bootstrap, studentised), of fewer over the test points alone, with the range of the seeds "
-    "beside it: what other seeds would give is then not known. **Bold**: the best of its ranking, and what cannot be "
+    "beside it: what other seeds would give is then not known; scores without points: Student's, over five seeds "
+    "and more. **Bold**: the best of its ranking, and what cannot be "
     "told from it (`=`), compared by test point and seed, at 5 % for all pairs of methods together (Holm). Scores of "
     "the decoder are ranked among native and among attached decoders separately: an attached decoder was fitted to "
     "the finished embedding, so that its scores say how well the layout *can* be decoded. Shown and never ranked: "

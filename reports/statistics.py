@@ -4,7 +4,7 @@ The scores of one method on one data set are a table, seeds in rows and the same
 drawn: other seeds and other points would have given another mean. Its variance is that of a two-way random effects
 model, (MS_seeds + MS_points - MS_residual) / cells, with Satterthwaite's degrees of freedom; intervals come from a
 hierarchical bootstrap that draws seeds and points and studentises with it, because a few seeds, or points with a long
-tail, make a percentile interval too short.
+tail, make a percentile interval too short. Scores that have no points have Student's interval over seeds.
 
 Source: Owen 2007, The pigeonhole bootstrap, Ann. Appl. Stat. 1; Efron and Tibshirani 1993, chapter 12.
 """
@@ -26,8 +26,8 @@ LEAST_SEEDS = 5
 RESAMPLES = 1_000
 # Of being wrong, for all comparisons of a ranking together.
 LEVEL = 0.05
-# Above so many points a mean over them is normal enough to do without resampling; of two to four seeds too few
-# different samples can be drawn for it.
+# Above so many points a mean over them is normal enough to do without resampling; of two to four seeds, or of a few
+# values without points, too few different samples can be drawn for it, and some of them hardly vary.
 _RESAMPLED_UP_TO = 5_000
 
 
@@ -311,13 +311,11 @@ def _interval(table: Array) -> tuple[float, float] | None:
         return None
     mean, error = float(table.mean()), float(np.sqrt(variance))
     S, n = table.shape
-    if 1 < S < LEAST_SEEDS or n > _RESAMPLED_UP_TO:
+    if n == 1 or 1 < S < LEAST_SEEDS or n > _RESAMPLED_UP_TO:
         reach = float(stats.t.ppf(0.975, freedom))
         return mean - reach * error, mean + reach * error
     deviations = _studentised(table - mean)
     low, high = mean - error * np.quantile(deviations, [0.975, 0.025])
-    if n == 1:
-        return float(low), float(high)
     # A mean over many points lies between the smallest and the largest of them.
     return float(max(low, table.min())), float(min(high, table.max()))
 

@@ -39,6 +39,31 @@ def sample(points):
     return Sample(points.mean(axis=1), tuple(range(len(points))), points)
 
 
+def by_seed(rng, n_seeds, draw):
+    """Scores that have no points."""
+    return Sample(draw(rng, n_seeds), tuple(range(n_seeds)))
+
+
+# With their true means.
+BY_SEED = {
+    "normal": (lambda rng, n: rng.normal(size=n), 0.0),
+    "log-normal, 0.5": (lambda rng, n: np.exp(0.5 * rng.normal(size=n)), np.exp(0.125)),
+    "log-normal, 1": (lambda rng, n: np.exp(rng.normal(size=n)), np.exp(0.5)),
+    "up to 1, most near it": (lambda rng, n: rng.beta(5, 0.5, size=n), 5 / 5.5),
+    "one in five fails": (lambda rng, n: np.where(rng.uniform(size=n) < 0.2, 0.5, 1) + 0.01 * rng.normal(size=n), 0.9),
+}
+
+
+def coverage_by_seed(name, repetitions):
+    rng = np.random.default_rng(2)
+    draw, truth = BY_SEED[name]
+    shares = ["no interval"]
+    for n_seeds in SEEDS[1:]:
+        found = [estimate(by_seed(rng, n_seeds, draw)) for _ in range(repetitions)]
+        shares.append(f"{np.mean([one.low <= truth <= one.high for one in found]):.3f}")
+    say(f"| seeds alone, {name} | – | – | {' | '.join(shares)} |")
+
+
 def coverage(draw, truth, repetitions):
     rng = np.random.default_rng(0)
     for n_points, of_seeds in product(POINTS, (0.02, 0.2)):
@@ -84,5 +109,7 @@ if __name__ == "__main__":
     say("|---|---|---|" + "---|" * len(SEEDS))
     coverage(mean_over_points, 1.0, times)
     coverage(ratio, 0.5, times)
+    for name in BY_SEED:
+        coverage_by_seed(name, times)
     ties(of_any_sign, times // 5)
     ties(positive, times // 5)

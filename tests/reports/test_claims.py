@@ -123,8 +123,8 @@ def test_the_table_says_what_was_claimed_and_what_was_found():
     values = {("one", "a", "mcn"): spread(1.0), ("one", "b", "mcn"): spread(2.0, 1)}
     found = [only(CLAIM, values)]
     head, row = table(found)
-    assert row[0] == "A is better than B." and row[2] == "1 against 2" and row[-1] == "**reproduced**"
-    assert head[-1] == "verdict" and "against" in row[4]
+    assert row[0] == "A is better than B." and row[1] == "**reproduced**" and row[3] == "1 against 2"
+    assert head[1] == "verdict" and "against" in row[2]
     assert summary(found) == "1 of 1 claims reproduced, 0 not, 0 inconclusive."
     assert len(said(found, [{"claims": [CLAIM]}])) == 1
     assert "changed once there were results" in said(found, [{"claims": []}, {"claims": [CLAIM]}])[1]

@@ -63,6 +63,12 @@ def test_without_seeds_and_tails_it_is_the_interval_of_student():
     assert found.low == pytest.approx(low, abs=0.02) and found.high == pytest.approx(high, abs=0.02)
 
 
+def test_over_seeds_alone_one_that_failed_does_not_make_the_interval_absurd():
+    values = np.array([1.0, 1.0, 0.99, 1.0, 0.55])
+    found = estimate(Sample(values, tuple(range(5))))
+    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 4, values.mean(), stats.sem(values)))
+
+
 @pytest.mark.parametrize(("n_seeds", "of_seeds", "skewed"), [(5, 0.0, False), (5, 1.0, True), (10, 0.3, True)])
 def test_the_interval_covers_the_truth_about_as_often_as_it_says(n_seeds, of_seeds, skewed):
     rng = np.random.default_rng(1)
