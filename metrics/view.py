@@ -22,6 +22,8 @@ Array = np.ndarray
 
 MAX_PAIRS = 20_000
 GEODESIC_PAIRS = 50
+# Of curves of decoder ensembles (Syrota et al. 2024).
+PUBLISHED_SEGMENTS = 256
 # Codes of training rows that paths between the ends of a geodesic may go through.
 MAX_STOPS = 500
 MIXUP_REACH = 0.2
@@ -258,21 +260,33 @@ class View:
     @cached_property
     def geodesics(self) -> Geodesics:
         """The model's geodesics between those pairs, through the training codes where that is shorter."""
+        return self._shortest_curves(0.0)
+
+    @cached_property
+    def agreed_geodesics(self) -> Geodesics:
+        """Curves between those pairs that keep to where an ensemble's members agree: of least published energy.
+
+        In expectation that is E + 2 T^2 integral V dt with T = 256 segments, V the variance over members.
+        """
+        return self._shortest_curves(2.0 * PUBLISHED_SEGMENTS**2)
+
+    def _shortest_curves(self, uncertainty_weight: float) -> Geodesics:
         from metrics.geodesics import geodesics
 
         i, j = self.geodesic_pairs
         stops = np.random.default_rng(0).permutation(len(self.Z_train))[:MAX_STOPS]
         through = self.latent.new_tensor(self.Z_train[stops])
-        return geodesics(self.decoders, self.latent[i], self.latent[j], through=through)
+        ends = self.latent[i], self.latent[j]
+        return geodesics(self.decoders, *ends, through=through, uncertainty_weight=uncertainty_weight)
 
     @cached_property
     def published_lengths(self) -> Array:
-        """`metrics.geodesics.published_length` of the geodesics, at 256 segments as published."""
+        """`metrics.geodesics.published_length` of the geodesics, at as many segments as published."""
         import torch
 
         from metrics.geodesics import published_length
 
-        curves = self.geodesics.curve(torch.linspace(0, 1, 257, dtype=torch.float64))
+        curves = self.geodesics.curve(torch.linspace(0, 1, PUBLISHED_SEGMENTS + 1, dtype=torch.float64))
         return published_length(self.decoders, curves).cpu().numpy()
 
     @cached_property

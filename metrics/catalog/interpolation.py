@@ -1,12 +1,17 @@
-"""Metrics of straight lines between codes: are they geodesics, and do they stay where the data are."""
+"""Metrics of curves between codes: are straight lines geodesics, and do curves stay where the data are."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metrics.catalog.geometry import affine
-from metrics.metric import Metric
-from metrics.view import View
+from metrics.metric import Metric, Scores
+from metrics.view import NotApplicableError, View
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = np.ndarray
 
@@ -22,7 +27,7 @@ def _energy_ratios(view: View) -> Array:
     import torch
 
     i, j = view.geodesic_pairs
-    t = torch.linspace(0, 1, _SEGMENTS + 1, dtype=view.latent.dtype, device=view.latent.device)[:, None]
+    t = _times(view)[:, None]
     lengths = view.geodesics.length
     with torch.no_grad():
         energies = [
@@ -52,6 +57,46 @@ def _midpoint_distances(view: View) -> Array:
     return np.asarray(of_midpoints / max(float(of_ends.mean()), 1e-300), dtype=np.float64)
 
 
+def _off_data(view: View, curves: Tensor) -> Array:
+    """Of curves (pairs, n, d): mean distance of each one's decoded points to the nearest training row, over the radius.
+
+    The radius is the root mean squared distance of training rows from their mean.
+    """
+    import torch
+    from sklearn.neighbors import NearestNeighbors
+
+    with torch.no_grad():
+        decoded = torch.stack([decoder(curves.flatten(0, 1)) for decoder in view.decoders]).mean(0).cpu().numpy()
+    X = view.data.X[view.data.train].astype(np.float64)
+    radius = np.sqrt(np.square(X - X.mean(axis=0)).sum(axis=1).mean())
+    nearest = NearestNeighbors(n_neighbors=1).fit(X).kneighbors(decoded)[0]
+    found: Array = nearest.reshape(curves.shape[:2]).mean(axis=1) / max(float(radius), 1e-300)
+    return found
+
+
+def _times(view: View) -> Tensor:
+    import torch
+
+    return torch.linspace(0, 1, _SEGMENTS + 1, dtype=view.latent.dtype, device=view.latent.device)
+
+
+def _geodesics_off_data(view: View) -> Array:
+    return _off_data(view, view.geodesics.curve(_times(view)))
+
+
+def _geodesic_off_data(view: View) -> Scores:
+    i, j = view.geodesic_pairs
+    a, b = view.latent[i][:, None], view.latent[j][:, None]
+    lines = a + _times(view)[:, None] * (b - a)
+    return {"": float(_geodesics_off_data(view).mean()), "_straight": float(_off_data(view, lines).mean())}
+
+
+def _agreed_geodesics_off_data(view: View) -> Array:
+    if len(view.decoders) < 2:
+        raise NotApplicableError("one decoder has nothing to agree with; an ensemble has")
+    return _off_data(view, view.agreed_geodesics.curve(_times(view)))
+
+
 straight_energy = Metric(
     "straight_energy", lambda view: float(_energy_ratios(view).mean()), "lower", frozenset({"decoder"}),
     least_rows={"scored": 2}, by_point=_energy_ratios, trivial=affine,
@@ -61,4 +106,14 @@ midpoint_distance = Metric(
     "midpoint_distance", lambda view: float(_midpoint_distances(view).mean()), "lower", frozenset({"reconstruction"}),
     least_rows={"scored": 2}, by_point=_midpoint_distances,
     about="how far decoded midpoints of codes are from the data, over how far decoded codes are, 50 pairs, [0, inf)",
+)  # fmt: skip
+geodesic_off_data = Metric(
+    "geodesic_off_data", _geodesic_off_data, "lower", frozenset({"decoder"}), least_rows={"scored": 2},
+    by_point=_geodesics_off_data,
+    about="distance of decoded geodesics to the data, over the data's radius, 50 pairs, [0, inf); _straight lines'",
+)  # fmt: skip
+agreed_geodesic_off_data = Metric(
+    "agreed_geodesic_off_data", lambda view: float(_agreed_geodesics_off_data(view).mean()), "lower",
+    frozenset({"decoder"}), least_rows={"scored": 2}, by_point=_agreed_geodesics_off_data,
+    about="geodesic_off_data of an ensemble's curves of least published energy, which keep to where members agree",
 )  # fmt: skip

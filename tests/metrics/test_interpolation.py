@@ -7,16 +7,21 @@ import pytest
 import torch
 
 from datasets.base import Data
-from metrics.catalog.interpolation import midpoint_distance, straight_energy
+from metrics.catalog.interpolation import (
+    agreed_geodesic_off_data,
+    geodesic_off_data,
+    midpoint_distance,
+    straight_energy,
+)
 from metrics.catalog.prior import energy_statistic, prior_energy
-from metrics.view import View
+from metrics.view import NotApplicableError, View
 
 
-def view(Z: np.ndarray, decoder, n_features: int) -> View:
-    """Codes whose decoded points are the data."""
+def view(Z: np.ndarray, decoder, n_features: int, *others) -> View:
+    """Codes whose decoded points are the data; other members of an ensemble."""
     decode = lambda z: decoder(torch.as_tensor(z)).numpy()  # noqa: E731
     data = Data(decode(Z).reshape(len(Z), n_features).astype(np.float64))
-    return View(data, "test", Z[data.test], Z[data.train], decode, (decoder,), lambda: None)
+    return View(data, "test", Z[data.test], Z[data.train], decode, (decoder, *others), lambda: None)
 
 
 def codes(n=200, d=2, seed=0):
@@ -47,6 +52,21 @@ def test_midpoints_of_a_ring_leave_the_data_and_those_of_a_disc_do_not():
     on_ring = midpoint_distance.compute(view(ring, lambda z: z, 2))
     in_disc = midpoint_distance.compute(view(ring * radius[:, None].astype(np.float32), lambda z: z, 2))
     assert on_ring > 50 and in_disc == pytest.approx(1, abs=0.4)
+
+
+def test_geodesics_of_a_ring_cross_its_hole_and_those_that_members_agree_on_do_not():
+    """Two decoders that are the identity on the ring and differ inside it."""
+    angle = 2 * np.pi * np.random.default_rng(0).random(600)
+    ring = np.column_stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
+    lifted = lambda z, side: torch.cat([z, side * (1 - z.square().sum(-1, keepdim=True)) ** 2], dim=-1)  # noqa: E731
+    one = view(ring, lambda z: lifted(z, 0.3), 3)
+    two = view(ring, lambda z: lifted(z, 0.3), 3, lambda z: lifted(z, -0.3))
+    crossing, agreed = geodesic_off_data.compute(two), agreed_geodesic_off_data.compute(two)
+    assert crossing[""] > 0.15 and crossing["_straight"] > 0.15
+    assert agreed < 0.05
+    assert agreed_geodesic_off_data.by_point(two).mean() == pytest.approx(agreed)
+    with pytest.raises(NotApplicableError, match="an ensemble has"):
+        agreed_geodesic_off_data.compute(one)
 
 
 def test_energy_statistic_is_zero_for_one_distribution_and_grows_with_the_distance():
