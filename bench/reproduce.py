@@ -27,7 +27,7 @@ ALL = "all"
 # The files of each system.
 SYSTEMS: Mapping[str, tuple[str, ...]] = {
     "irvae": ("irvae",),
-    "nrae": ("nrae-curves", "nrae-digits"),
+    "nrae": ("nrae-sincurve", "nrae-spiral", "nrae-rotated", "nrae-shifted"),
     "ensemble": ("ensemble-circle", "ensemble"),
     "metricvae": ("metricvae",),
     "cnnvae": ("cnnvae",),
