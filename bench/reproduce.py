@@ -82,11 +82,13 @@ def protocol(name: str, scale: Scale) -> Suite:
 
 
 def laid_over(tables: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables with the keys of an overlay in place of their own, table by table."""
+    """Tables with the keys of an overlay in place of their own, table by table; its claims come after those there are."""
     found = dict(tables)
     for key, value in overlay.items():
-        both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
-        found[key] = laid_over(found[key], value) if both else value
+        if isinstance(value, Mapping) and isinstance(found.get(key), Mapping):
+            found[key] = laid_over(found[key], value)
+        else:
+            found[key] = [*found.get(key, ()), *value] if key == "claims" else value
     return found
 
 

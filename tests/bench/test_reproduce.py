@@ -63,6 +63,7 @@ def test_an_overlay_replaces_keys_and_keeps_the_others():
         "a": {"x": 1, "y": {"z": 2, "w": 3}}, "b": [4], "c": 5
     }  # fmt: skip
     assert below["b"] == [1, 2]
+    assert reproduce.laid_over({"claims": [1]}, {"claims": [2]}) == {"claims": [1, 2]}
 
 
 def test_a_protocol_is_run_and_its_claims_are_judged(tmp_path: Path, monkeypatch):
