@@ -16,7 +16,9 @@ from metrics.products import Points, SquaredDistances, on_host, points_of
 
 Array = np.ndarray
 
-_BLOCK_ELEMENTS = 4_000_000
+# Rows of a block: with fewer, products of matrices read all points too often; and how many distances it may hold.
+_BLOCK_ROWS = 256
+_BLOCK_ELEMENTS = 16_000_000
 
 
 class NeighbourhoodScores(NamedTuple):
@@ -177,26 +179,30 @@ def is_classified_by_others(Z: Array, y: Array, k: int = 10) -> Array:
 
 
 def blocks(*clouds: Points) -> tuple[Iterator[slice] | Iterator[Array], ...]:
-    """Row slices, and for each cloud of n points the squared distances (rows, n) of those rows."""
+    """Row slices, and for each cloud of n points the squared distances (rows, n) of those rows, until the next."""
     n = len(clouds[0])
-    size = max(1, _BLOCK_ELEMENTS // n)
+    size = max(1, min(_BLOCK_ROWS, _BLOCK_ELEMENTS // n))
     slices = [slice(start, min(start + size, n)) for start in range(0, n, size)]
     return iter(slices), *(_distances(cloud, slices) for cloud in clouds)
 
 
 def _distances(cloud: Points, slices: list[slice]) -> Iterator[Array]:
     squared = SquaredDistances(cloud)
-    return (on_host(squared.of(rows)) for rows in slices)
+    block = None
+    for rows in slices:
+        # Always in the same memory: to get it anew from the system costs as much as a fifth of the products.
+        block = squared.of(rows, into=None if block is None else block[: rows.stop - rows.start])
+        yield on_host(block)
 
 
 @njit(cache=True)
-def _nearest(distances: Array, itself: int, k: int) -> Array:  # pragma: no cover - compiled
+def _nearest(distances: Array, k: int) -> Array:  # pragma: no cover - compiled
     """Row numbers of the k smallest distances by insertion, ties by row number."""
     best = np.full(k, np.inf)
     rows = np.full(k, -1)
     for j in range(distances.size):
         d = distances[j]
-        if j == itself or d >= best[k - 1]:
+        if d >= best[k - 1]:
             continue
         place = k - 1
         while place > 0 and best[place - 1] > d:
@@ -209,42 +215,35 @@ def _nearest(distances: Array, itself: int, k: int) -> Array:  # pragma: no cove
 
 
 @njit(cache=True)
-def _excess_rank(distances: Array, itself: int, neighbours: Array) -> int:  # pragma: no cover - compiled
-    """Sum over the neighbours of max(0, rank - k), their ranks being counted in these distances."""
-    k = neighbours.size
-    rows = np.sort(neighbours)
-    rows = rows[np.argsort(distances[rows], kind="mergesort")]
-    thresholds = distances[rows]
-    before = np.zeros(k, dtype=np.int64)
-    for other in range(distances.size):
-        d = distances[other]
-        if d > thresholds[k - 1] or other == itself:
-            continue
-        low, high = 0, k
-        while low < high:
-            middle = (low + high) // 2
-            if d < thresholds[middle] or (d == thresholds[middle] and other < rows[middle]):
-                high = middle
-            else:
-                low = middle + 1
-        if low < k:
-            before[low] += 1
-    return np.sum(np.maximum(0, 1 + np.cumsum(before) - k))
+def _rank(distances: Array, j: int) -> int:  # pragma: no cover - compiled
+    """Place of the j-th distance among all, from 1, ties by row number; in plain sums, which compile to vectors."""
+    rank, bound = 1, distances[j]
+    earlier, later = distances[:j], distances[j + 1 :]
+    for other in range(earlier.size):
+        rank += earlier[other] <= bound
+    for other in range(later.size):
+        rank += later[other] < bound
+    return rank
 
 
 @njit(cache=True)
 def _fill_counts(d_x: Array, d_z: Array, start: int, k: int, out: Array) -> None:  # pragma: no cover - compiled
     for row in range(d_x.shape[0]):
-        itself = start + row
-        in_x = _nearest(d_x[row], itself, k)
-        in_z = _nearest(d_z[row], itself, k)
+        d_x[row, start + row] = d_z[row, start + row] = np.inf
+        in_x = _nearest(d_x[row], k)
+        in_z = _nearest(d_z[row], k)
+        for j in in_z:
+            if np.any(in_x == j):
+                out[0, row] += 1
+            else:
+                out[1, row] += _rank(d_x[row], j) - k
         for j in in_x:
-            out[0, row] += np.sum(in_z == j)
-        out[1, row] = _excess_rank(d_x[row], itself, in_z)
-        out[2, row] = _excess_rank(d_z[row], itself, in_x)
+            if not np.any(in_z == j):
+                out[2, row] += _rank(d_z[row], j) - k
 
 
 @njit(cache=True)
 def _fill_nearest(distances: Array, start: int, out: Array) -> None:  # pragma: no cover - compiled
     for row in range(distances.shape[0]):
-        out[row] = _nearest(distances[row], start + row, out.shape[1])
+        distances[row, start + row] = np.inf
+        out[row] = _nearest(distances[row], out.shape[1])

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 Array = np.ndarray
 # Arrays or tensors; torch is imported by those who have tensors.
@@ -29,11 +30,12 @@ def points_of(values: Points) -> Points:
         return points
     # Shifting by a multiple of a power of two removes a large offset, which would cancel in the products
     # below, and keeps values on a binary grid exact, so that their ties remain ties.
-    spread = float(xp.abs(points - points.mean(0)).max())
+    mean = points.mean(0)
+    spread = float(max((xp.amax(points, 0) - mean).max(), (mean - xp.amin(points, 0)).max()))
     if spread == 0:
         return xp.zeros_like(points)
     grid = float(2.0 ** np.floor(np.log2(spread)))
-    return points - xp.round(points.mean(0) / grid) * grid
+    return points - xp.round(mean / grid) * grid
 
 
 def is_tensor(values: object) -> bool:
@@ -54,13 +56,27 @@ class SquaredDistances:
         self.points = points
         self.norms = _library(points).einsum("ij,ij->i", points, points)
 
-    def of(self, rows: slice | Array, first: int = 0) -> Points:
-        """(rows, n - first): from these points to all from the `first` on, where the points are; may be overwritten."""
-        squared = self.points[rows] @ self.points[first:].T
-        squared *= -2
-        squared += self.norms[first:]
-        squared += self.norms[rows, None]
+    def of(self, rows: slice | Array, first: int = 0, into: Points | None = None) -> Points:
+        """(rows, n - first): from these points to all from the `first` on, where the points are; may be overwritten.
+
+        Args:
+            into: what earlier distances (rows, n - first) were returned in, to be returned with these.
+        """
+        squared = _library(self.points).matmul(-2 * self.points[rows], self.points[first:].T, out=into)
+        if is_tensor(squared):
+            squared += self.norms[first:]
+            squared += self.norms[rows, None]
+        else:
+            _add_norms(squared, self.norms[rows], self.norms[first:])
         return squared
+
+
+@njit(cache=True)
+def _add_norms(products: Array, own: Array, others: Array) -> None:  # pragma: no cover - compiled
+    """In one pass: the products of a block are more than a processor's cache holds."""
+    for i in range(products.shape[0]):
+        for j in range(products.shape[1]):
+            products[i, j] = products[i, j] + others[j] + own[i]
 
 
 def _library(values: Points) -> Any:

@@ -12,6 +12,7 @@ from metrics.neighbors import (
     knn_preservation,
     leave_one_out_accuracy,
     nearest_neighbours,
+    neighbourhood_counts,
     neighbourhood_scores,
     trustworthiness,
 )
@@ -69,6 +70,16 @@ def test_neighbours_agree_with_scikit_learn_across_blocks(monkeypatch):
     X = cloud(150, 4)
     expected = NearestNeighbors(n_neighbors=7).fit(X).kneighbors(return_distance=False)
     np.testing.assert_array_equal(nearest_neighbours(X, 7), expected)
+
+
+def test_scores_are_the_same_in_blocks_of_which_the_last_is_smaller(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, Z = rng.integers(0, 3, (150, 3)), rng.integers(0, 4, (150, 2))
+    whole = neighbourhood_counts(X, Z, 5)
+    monkeypatch.setattr("metrics.neighbors._BLOCK_ROWS", 40)
+    for one, other in zip(whole, neighbourhood_counts(X, Z, 5), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert whole.scores == pytest.approx(by_definition(X, Z, 5), abs=1e-12)
 
 
 def test_identity_is_perfect_and_chance_is_chance():
