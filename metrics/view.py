@@ -104,6 +104,7 @@ class View:
         encode: maps data to latent points, or None.
         known: gives what was computed before of the scored points alone, or None.
         attached_floor: gives the mean condition number of the common decoder where the true one is 1, or None.
+        known_geodesics: gives the arrays of the model's geodesics where they were found before, or None.
     """
 
     data: Any
@@ -118,6 +119,7 @@ class View:
     encode: Callable[[Array], Array] | None = None
     known: Callable[[], Reference] | None = None
     attached_floor: Callable[[], float | None] | None = None
+    known_geodesics: Callable[[], Mapping[str, Array] | None] | None = None
 
     def missing(self, need: str) -> str | None:
         """Why a metric's need is not met, or None where it is."""
@@ -260,7 +262,10 @@ class View:
     @cached_property
     def geodesics(self) -> Geodesics:
         """The model's geodesics between those pairs, through the training codes where that is shorter."""
-        return self._shortest_curves(0.0)
+        from metrics.geodesics import Geodesics
+
+        known = None if self.known_geodesics is None else self.known_geodesics()
+        return self._shortest_curves(0.0) if known is None else Geodesics.of_arrays(known, self.latent.device)
 
     @cached_property
     def agreed_geodesics(self) -> Geodesics:

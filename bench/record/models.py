@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -59,6 +60,39 @@ def load_points(folder: Path) -> dict[str, Array]:
     except (OSError, ValueError, SafetensorError):
         return {}
     return found
+
+
+def save_geodesics(folder: Path, version: str, arrays: Mapping[str, Array]) -> None:
+    """Keep the geodesics of the model that is saved in this folder, if it can be loaded again.
+
+    Args:
+        version: of what finds them.
+    """
+    path = _geodesics(folder, version)
+    if path is not None:
+        _write(path, arrays)
+
+
+def load_geodesics(folder: Path, version: str) -> dict[str, Array] | None:
+    """What was kept of the same version for the very model that is saved now, or None."""
+    path = _geodesics(folder, version)
+    if path is None:
+        return None
+    try:
+        found: dict[str, Array] = load_file(path)
+    except (OSError, ValueError, SafetensorError):
+        return None
+    return found
+
+
+def _geodesics(folder: Path, version: str) -> Path | None:
+    """Named by the model's content, since a model that is fitted anew takes the folder over."""
+    try:
+        loadable = json.loads((folder / FACTS).read_text()).get("loadable")
+        content = (folder / ARRAYS).read_bytes()
+    except (OSError, ValueError):
+        return None
+    return folder / f"geodesics-{version}-{hashlib.sha256(content).hexdigest()[:16]}.safetensors" if loadable else None
 
 
 def _write(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -47,16 +47,18 @@ class Fitted:
         fit_attached: Callable[[], nn.Module] | None = None,
         known: Callable[[], Reference] | None = None,
         attached_floor: Callable[[], float | None] | None = None,
+        known_geodesics: Callable[[], Mapping[str, Array] | None] | None = None,
     ) -> View:
         """What metrics may ask of it; without `fit_attached`, of all but the common attached decoder.
 
         Args:
             known: gives what was computed before of the scored points alone.
             attached_floor: gives the mean condition number of the common decoder where the true one is 1.
+            known_geodesics: gives the arrays of the model's geodesics where they were found before.
         """
         return View(
             data, self.split, self.Z, self.Z_train, self.decode, self.decoders, fit_attached or _no_attached,
-            self.proxy_features, self.deviation, self.encode, known, attached_floor,
+            self.proxy_features, self.deviation, self.encode, known, attached_floor, known_geodesics,
         )  # fmt: skip
 
 

@@ -87,11 +87,11 @@ def _floor_once(spec: str, setting: Setting, split: str, latent_dim: int) -> flo
     return floor_of_conditions(data, DatasetSpec(**json.loads(spec)), split, latent_dim, setting.device)
 
 
-def _view(job: Job, fitted: Fitted, data: Data, fit_attached: Callable[[], nn.Module]) -> View:
+def _view(job: Job, cell: Cell, fitted: Fitted, data: Data, fit_attached: Callable[[], nn.Module]) -> View:
     """A fitted model with all that metrics may ask for; what belongs to the data alone is computed once."""
     known = partial(_reference_once, _data_key(job), job.setting, fitted.split)
     floor = partial(_floor_once, _data_key(job), job.setting, fitted.split, fitted.Z.shape[1])
-    return fitted.view(data, fit_attached, known, floor)
+    return fitted.view(data, fit_attached, known, floor, partial(saving.known_geodesics, cell, Path(job.setting.out)))
 
 
 def _data_key(job: Job) -> str:
@@ -107,11 +107,12 @@ def _cell_records(prepared: Prepared, fits: Sequence[Fit], data: Data) -> list[R
         scores: list[Score] = []
         explained = None
         if fit.fitted is not None and fit.status == "ok":
-            view = _view(job, fit.fitted, data, partial(attached.get, position))
+            view = _view(job, cell, fit.fitted, data, partial(attached.get, position))
             scores = score([view], prepared.metrics)
             explained = explained_variance(view, prepared.metrics)
             if cell.phase == "final":
                 saving.save_points(cell, by_point(view, prepared.metrics, scores), Path(job.setting.out))
+                saving.save_geodesics(cell, view, Path(job.setting.out))
         elapsed = time.perf_counter() - began - (attached.seconds - before)
         share = attached.seconds / len(job.cells)
         record = _record(prepared, cell, fit, scores, fit.score_seconds + elapsed + share)
@@ -129,13 +130,15 @@ def _group_record(prepared: Prepared, group: Group, data: Data) -> Record:
     explained: list[float] = []
     if broken is None:
         views = [
-            _view(prepared.job, fit.fitted, data, partial(attached.get, at))
-            for at, fit in enumerate(fits)
+            _view(prepared.job, cell, fit.fitted, data, partial(attached.get, at))
+            for at, (cell, fit) in enumerate(zip(group.cells, fits, strict=True))
             if fit.fitted
         ]
         scores = score(views, prepared.metrics)
         explained = [v for view in views if (v := explained_variance(view, prepared.metrics)) is not None]
         saving.save_group_pictures(prepared.job, group, views)
+        for cell, view in zip(group.cells, views, strict=True):
+            saving.save_geodesics(cell, view, Path(prepared.job.setting.out))
     fitting = {name: sum(getattr(fit, name) for fit in fits) for name in ("fit_seconds", "decoder_seconds")}
     together = replace(broken or fits[0], method=None, **fitting)
     record = _record(prepared, group, together, scores, time.perf_counter() - began)

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bench.pictures import kinds, planes
 from bench.pictures.subject import Subject
 from bench.plan.jobs import Job
@@ -18,11 +20,17 @@ from bench.record.cells import Cell, Group
 from bench.running.fitted import restored
 from bench.running.fitting import Fit, instance
 from bench.running.prepared import Prepared
+from metrics.catalog.geodesics import geodesic_cv, geodesic_error
 
 if TYPE_CHECKING:
     from datasets.base import Data
     from metrics.reference import Reference
     from metrics.view import View
+
+Array = np.ndarray
+
+# Geodesics are found again once a score of them comes to give other values.
+_GEODESICS = f"{geodesic_error.version}.{geodesic_cv.version}"
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +81,21 @@ def save_points(cell: Cell, arrays: Mapping[str, Any], out: Path) -> None:
         models.save_points(models.model_folder(out, cell.id), arrays)
     except OSError:
         log.warning("scores of cell %s by point could not be saved", cell.id, exc_info=True)
+
+
+def save_geodesics(cell: Cell, view: View, out: Path) -> None:
+    """Keep the geodesics that a score asked for, if one did; where that fails, the next score finds them again."""
+    if "geodesics" not in vars(view):
+        return
+    try:
+        models.save_geodesics(models.model_folder(out, cell.id), _GEODESICS, view.geodesics.arrays())
+    except OSError:
+        log.warning("geodesics of cell %s could not be kept", cell.id, exc_info=True)
+
+
+def known_geodesics(cell: Cell, out: Path) -> dict[str, Array] | None:
+    """The arrays of what `save_geodesics` kept for the model of a cell, or None."""
+    return models.load_geodesics(models.model_folder(out, cell.id), _GEODESICS)
 
 
 def restore(prepared: Prepared, cell: Cell, data: Data) -> Fit | None:

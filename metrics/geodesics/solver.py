@@ -15,9 +15,11 @@ expected metric; the published sum of jumps between random decoders, no distance
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -67,6 +69,19 @@ class Geodesics:
         """Points of the curves at times t (n,) in [0, 1] -> (..., pairs, n, d)."""
         t = as_latent(t)
         return straight_lines(self.z0, self.z1, t) + self.basis.at(t).to(self.coefficients) @ self.coefficients
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All there is of them by name, to be kept."""
+        tensors = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "basis"}
+        found: dict[str, np.ndarray] = {name: values.cpu().numpy() for name, values in tensors.items()}
+        return {**found, "n_segments": np.asarray(self.basis.n_segments)}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray], device: torch.device) -> Geodesics:
+        """What `arrays` gave, on a device."""
+        tensors = {name: torch.as_tensor(values, device=device) for name, values in arrays.items()}
+        n_segments, n_pieces = int(tensors.pop("n_segments")), tensors["coefficients"].shape[-2] - 1
+        return cls(basis=CurveBasis(n_segments, n_pieces), **tensors)
 
 
 def geodesics(

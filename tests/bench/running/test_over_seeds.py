@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from bench.plan.jobs import Job, Setting, job_from_json, job_to_json
 from bench.record.cells import Cell, Group
@@ -107,6 +108,9 @@ def test_a_group_is_scored_once_with_its_own_record_and_its_raw_distances(bench,
         assert value[f"geodesic_cv{suffix}"] == pytest.approx(coefficient_of_variation(raw[kind]).mean())
         assert value[f"geodesic_cv{suffix}_icc"] == pytest.approx(icc(raw[kind]))
     assert (raw["geodesic"] <= raw["straight"] + 1e-9).all()
+    models = sorted({*frame["cell_id"]} - {*rows["cell_id"]})
+    kept = [load_file(path)["length"] for m in models for path in (tmp_path / "out" / "models" / m).glob("geodesics*")]
+    np.testing.assert_array_equal(np.sort(kept, axis=0), np.sort(raw["geodesic"], axis=0))
     better = rows.set_index("metric")["better"]
     assert (better["geodesic_cv"], better["geodesic_cv_icc"], better["geodesic_cv_gain"]) == (
         "lower",
@@ -116,6 +120,19 @@ def test_a_group_is_scored_once_with_its_own_record_and_its_raw_distances(bench,
     report = (tmp_path / "out" / "report.md").read_text()
     assert "| ae | geodesic |" in report and "2 reported models" in report
     assert (tmp_path / "out" / "figures" / "swiss_roll" / "ae-stability.png").is_file()
+
+
+def test_geodesics_that_a_score_of_one_model_found_are_not_found_again(bench, write_suite, tmp_path):
+    text = SUITE.replace('"geodesic_cv"]', '"geodesic_error"]')
+    write_suite(text)
+    assert bench("run", "--out", "out").returncode == 0
+    kept = sorted((tmp_path / "out" / "models").rglob("geodesics*"))
+    for path in kept:
+        save_file({**load_file(path), "length": 7 * np.ones(50)}, path)
+    write_suite(SUITE)
+    assert bench("run", "--out", "out").returncode == 0
+    rows = over_seeds(frame_of(tmp_path / "out")).set_index("metric")["value"]
+    assert len(kept) == 2 and rows["geodesic_cv"] == 0
 
 
 def test_a_second_run_has_nothing_to_do_and_another_seed_makes_another_group(bench, write_suite, tmp_path):

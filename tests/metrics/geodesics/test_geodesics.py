@@ -8,7 +8,7 @@ from torch import nn
 
 from methods.networks.layers import stacked_mlp
 from metrics.ensembles import stacked
-from metrics.geodesics import curve_lengths, geodesics, published_length
+from metrics.geodesics import Geodesics, curve_lengths, geodesics, published_length
 from metrics.geodesics.curve_energy import CurveEnergy, straight_lines
 from metrics.geodesics.splines import CurveBasis
 from tests.benchmarks.published_geodesics import power_basis
@@ -413,3 +413,12 @@ def test_the_published_length_is_repeated_by_its_seed(ensemble, pairs):
 def test_bad_input_is_refused_by_name(arguments, options, says):
     with pytest.raises(ValueError, match=says):
         geodesics(nn.Linear(2, 3).double(), *arguments, **options)
+
+
+def test_what_is_kept_as_arrays_is_what_was_found(ensemble, pairs):
+    found = geodesics(ensemble, *pairs, n_segments=32, n_pieces=5)
+    again = Geodesics.of_arrays(found.arrays(), found.length.device)
+    t = torch.linspace(0, 1, 9, dtype=torch.float64)
+    assert torch.equal(again.curve(t), found.curve(t))
+    for name, values in found.arrays().items():
+        assert (again.arrays()[name] == values).all(), name
