@@ -7,7 +7,6 @@ correlation and the rank agreement of models, which do not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -40,9 +39,17 @@ def coefficient_of_variation(lengths: Array) -> Array:
 
     Source: Syrota, Moreno-Munoz and Hauberg, Decoder ensembling for learned latent geometries, 2024.
     """
-    lengths = _checked(lengths)
+    return _variations(_checked(lengths))
+
+
+def mean_variation(lengths: Array) -> Array:
+    """Mean of `coefficient_of_variation` over the pairs that have one, of lengths (..., models, pairs) -> (...)."""
+    return np.nanmean(_variations(lengths), axis=-1)
+
+
+def _variations(lengths: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
-        return lengths.std(axis=0, ddof=1) / lengths.mean(axis=0)
+        return lengths.std(axis=-2, ddof=1) / lengths.mean(axis=-2)
 
 
 def without_scale(lengths: Array) -> Array:
@@ -67,14 +74,19 @@ def icc(lengths: Array) -> float:
 
     Source: Shrout and Fleiss, Intraclass correlations, 1979: (MSB - MSW) / (MSB + (S - 1) MSW).
     """
-    lengths = _checked(lengths, pairs=2)
-    n_models, n_pairs = lengths.shape
-    if np.ptp(lengths) <= 1e-12 * np.abs(lengths).max():
-        return float("nan")
-    of_pairs = lengths.mean(axis=0)
-    between = n_models * np.sum((of_pairs - of_pairs.mean()) ** 2) / (n_pairs - 1)
-    within = np.sum((lengths - of_pairs) ** 2) / (n_pairs * (n_models - 1))
-    return float((between - within) / (between + (n_models - 1) * within))
+    return float(iccs(_checked(lengths, pairs=2)))
+
+
+def iccs(lengths: Array) -> Array:
+    """`icc` of each of several lengths (..., models, pairs) -> (...)."""
+    n_models, n_pairs = lengths.shape[-2:]
+    both = (-2, -1)
+    of_pairs = lengths.mean(axis=-2, keepdims=True)
+    between = n_models * np.sum((of_pairs - of_pairs.mean(axis=-1, keepdims=True)) ** 2, axis=both) / (n_pairs - 1)
+    within = np.sum((lengths - of_pairs) ** 2, axis=both) / (n_pairs * (n_models - 1))
+    differ = np.ptp(lengths, axis=both) > 1e-12 * np.abs(lengths).max(axis=both)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(differ, (between - within) / (between + (n_models - 1) * within), np.nan)
 
 
 def seed_spearman(lengths: Array) -> float:
@@ -99,16 +111,24 @@ def seed_spearman(lengths: Array) -> float:
     return float((directions @ directions.T)[upper].mean())
 
 
-def bootstrap_interval(statistic: Callable[[Array], float], lengths: Array, seed: int = 0) -> Interval:
-    """95 % percentile interval of a statistic of (models, pairs), models and pairs both drawn with replacement.
+def interval_of(values: Array) -> Interval:
+    """95 % percentile interval of a statistic's values (resamples,), those that are not a number left out."""
+    tail = (1 - LEVEL) / 2
+    return Interval(*(float(bound) for bound in np.nanquantile(values, [tail, 1 - tail])))
+
+
+def resampled(lengths: Array, seed: int = 0) -> Array:
+    """Lengths with models and pairs both drawn with replacement, 1,000 times.
 
     The pairs share their models and are not independent: an interval over pairs alone would be too narrow. A draw of
     models that are all the same one tells nothing of their spread and is drawn again.
 
     Args:
-        statistic: maps (models, pairs) to a number.
-        lengths: (models, pairs), at least 2 models. More leading axes are carried along: (kinds, models, pairs).
+        lengths: (..., models, pairs), at least 2 models; leading axes, as of kinds of distances, share the draws.
         seed: of the draws.
+
+    Returns:
+        (1000, ..., models, pairs).
 
     Raises:
         ValueError: there is one model only, or no pair.
@@ -118,14 +138,13 @@ def bootstrap_interval(statistic: Callable[[Array], float], lengths: Array, seed
     if n_models < 2 or n_pairs < 1:
         raise ValueError(f"lengths must be (models, pairs) with at least 2 models and 1 pairs, got {lengths.shape}")
     rng = np.random.default_rng(seed)
-    values: list[float] = []
-    while len(values) < N_RESAMPLES:
+    found: list[Array] = []
+    while len(found) < N_RESAMPLES:
         models = rng.integers(n_models, size=n_models)
         pairs = rng.integers(n_pairs, size=n_pairs)
         if np.ptp(models) > 0:
-            values.append(statistic(lengths[..., models, :][..., pairs]))
-    tail = (1 - LEVEL) / 2
-    return Interval(*(float(bound) for bound in np.nanquantile(values, [tail, 1 - tail])))
+            found.append(lengths[..., models, :][..., pairs])
+    return np.stack(found)
 
 
 def _checked(lengths: Array, pairs: int = 1) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -65,38 +65,32 @@ def _geodesic_cv(views: Sequence[View]) -> Scores:
     unknown = int((~np.isfinite(kinds[""])).any(axis=0).sum())
     if unknown:
         raise NotApplicableError(f"{unknown} of {kinds[''].shape[1]} pairs are at no finite distance in some model")
-    found = {kind + name: value for kind, lengths in kinds.items() for name, value in _stability(lengths).items()}
-    both = np.stack([kinds["_euclidean"], kinds[""]])
-    low, high = stability.bootstrap_interval(_gain, both)
-    unconverged = np.mean([1 - view.geodesics.converged.double().mean().item() for view in views])
-    return {**found, "_gain": _gain(both), "_gain_low": low, "_gain_high": high, "_unconverged": float(unconverged)}
+    draws = dict(zip(kinds, stability.resampled(np.stack(list(kinds.values()))).swapaxes(0, 1), strict=True))
+    found = {kind + name: value for kind in kinds for name, value in _stability(kinds[kind], draws[kind]).items()}
+    low, high = stability.interval_of(_gain(draws))
+    unconverged = float(np.mean([1 - view.geodesics.converged.double().mean().item() for view in views]))
+    return {**found, "_gain": float(_gain(kinds)), "_gain_low": low, "_gain_high": high, "_unconverged": unconverged}
 
 
-def _stability(lengths: Array) -> dict[str, float]:
-    """Statistics of the distances (models, pairs) of one kind, with intervals of the first two."""
+def _stability(lengths: Array, draws: Array) -> dict[str, float]:
+    """Statistics of the distances (models, pairs) of one kind, with intervals of the first two by its resamples."""
     found = {
-        "": _mean_cv(lengths),
+        "": float(stability.mean_variation(lengths)),
         "_icc": stability.icc(lengths),
         "_median": float(np.nanmedian(stability.coefficient_of_variation(lengths))),
-        "_scale_free": _mean_cv(stability.without_scale(lengths)),
+        "_scale_free": float(stability.mean_variation(stability.without_scale(lengths))),
         "_spearman": stability.seed_spearman(lengths),
     }
-    for name, statistic in (("", _mean_cv), ("_icc", stability.icc)):
-        if not np.isfinite(found[name]):
-            continue
-        found |= dict(
-            zip((f"{name}_low", f"{name}_high"), stability.bootstrap_interval(statistic, lengths), strict=True)
-        )
+    for name, statistic in (("", stability.mean_variation), ("_icc", stability.iccs)):
+        if np.isfinite(found[name]):
+            low, high = stability.interval_of(statistic(draws))
+            found |= {f"{name}_low": low, f"{name}_high": high}
     return found
 
 
-def _mean_cv(lengths: Array) -> float:
-    return float(np.nanmean(stability.coefficient_of_variation(lengths)))
-
-
-def _gain(both: Array) -> float:
-    """How much more latent distances vary than geodesic ones."""
-    return _mean_cv(both[0]) - _mean_cv(both[1])
+def _gain(kinds: Mapping[str, Array]) -> Array:
+    """How much more latent distances (..., models, pairs) vary than geodesic ones."""
+    return stability.mean_variation(kinds["_euclidean"]) - stability.mean_variation(kinds[""])
 
 
 geodesic_error = Metric(

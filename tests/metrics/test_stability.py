@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
-from metrics.stability import bootstrap_interval, coefficient_of_variation, icc, seed_spearman, without_scale
+from metrics.stability import (
+    coefficient_of_variation,
+    icc,
+    iccs,
+    interval_of,
+    mean_variation,
+    resampled,
+    seed_spearman,
+    without_scale,
+)
 
 LENGTHS = np.random.default_rng(0).gamma(4.0, size=30) * np.random.default_rng(1).normal(1, 0.1, size=(6, 30))
 positive = arrays(np.float64, (4, 6), elements=st.floats(0.1, 10.0))
@@ -76,7 +85,7 @@ def test_the_interval_covers_the_truth_where_one_over_pairs_alone_does_not():
     truth, covered, naive = 2.0, 0, 0
     for trial in range(60):
         lengths = truth + rng.normal(0, 0.3, size=(12, 1)) + rng.normal(0, 0.05, size=(12, 30))
-        low, high = bootstrap_interval(np.mean, lengths, seed=trial)
+        low, high = interval_of(resampled(lengths, seed=trial).mean(axis=(-2, -1)))
         covered += low <= truth <= high
         of_pairs = lengths.mean(axis=0)
         half = 1.96 * of_pairs.std(ddof=1) / 30**0.5
@@ -86,15 +95,29 @@ def test_the_interval_covers_the_truth_where_one_over_pairs_alone_does_not():
 
 
 def test_the_interval_is_the_same_for_the_same_seed():
-    first, again = (bootstrap_interval(icc, LENGTHS, seed=3) for _ in range(2))
+    first, again = (interval_of(iccs(resampled(LENGTHS, seed=3))) for _ in range(2))
     assert first == again
     assert first.low < icc(LENGTHS) < 1.0
-    assert first != bootstrap_interval(icc, LENGTHS, seed=4)
+    assert first != interval_of(iccs(resampled(LENGTHS, seed=4)))
+
+
+def test_of_several_at_once_each_is_as_it_is_alone():
+    drawn = resampled(LENGTHS)[:20]
+    np.testing.assert_allclose(iccs(drawn), [icc(lengths) for lengths in drawn], rtol=1e-12)
+    alone = [coefficient_of_variation(lengths).mean() for lengths in drawn]
+    np.testing.assert_allclose(mean_variation(drawn), alone, rtol=1e-12)
+
+
+def test_kinds_of_distances_share_their_draws():
+    both = resampled(np.stack([LENGTHS, 2 * LENGTHS]))
+    assert both.shape == (1_000, 2, 6, 30)
+    np.testing.assert_array_equal(both[:, 1], 2 * both[:, 0])
+    np.testing.assert_array_equal(both[:, 0], resampled(LENGTHS))
 
 
 def test_one_model_has_no_interval():
     with pytest.raises(ValueError, match="at least 2 models"):
-        bootstrap_interval(np.mean, np.ones((1, 5)))
+        resampled(np.ones((1, 5)))
 
 
 @pytest.mark.parametrize("function", [coefficient_of_variation, icc, seed_spearman])
