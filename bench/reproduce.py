@@ -82,7 +82,7 @@ def protocol(name: str, scale: Scale) -> Suite:
 
 
 def laid_over(tables: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables with the keys of an overlay in place of their own, table by table; its claims come after those there are."""
+    """Tables with the keys of an overlay in place of their own, table by table; its claims come after theirs."""
     found = dict(tables)
     for key, value in overlay.items():
         if isinstance(value, Mapping) and isinstance(found.get(key), Mapping):
