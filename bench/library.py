@@ -77,8 +77,9 @@ class Results:
     def frame(self) -> pd.DataFrame:
         """Every score, one row for each model and metric, with the columns of results.parquet."""
         from bench.report import frame_of_ledger
+        from reports.frames import COLUMNS
 
-        return frame_of_ledger(self.ledger)
+        return frame_of_ledger(self.ledger).astype(COLUMNS)
 
     @property
     def failures(self) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from reports.samples import BY_CONSTRUCTION, COLLAPSED
@@ -25,10 +26,11 @@ class Cause:
 
 def cell_statuses(frame: pd.DataFrame) -> pd.DataFrame:
     """One row for each cell, `cell_status` being its own status where it failed, else 'ok'; a failed metric counts."""
-    cells = frame.copy()
-    cells["cell_status"] = ["ok" if status in GOOD else str(status) for status in cells["status"].fillna("ok")]
-    worst = cells.sort_values("cell_status", key=lambda column: column == "ok", kind="stable")
-    return worst.drop_duplicates("cell_id")
+    failed = (frame["status"].notna() & ~frame["status"].isin(GOOD)).to_numpy(dtype=bool)
+    worst_first = np.argsort(~failed, kind="stable")
+    chosen = worst_first[~frame["cell_id"].iloc[worst_first].duplicated().to_numpy()]
+    cells = frame.iloc[chosen]
+    return cells.assign(cell_status=cells["status"].astype("string").where(failed[chosen], "ok"))
 
 
 def causes(frame: pd.DataFrame) -> list[Cause]:

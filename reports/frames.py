@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from array import array
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ COLUMNS = {
     "git_sha": "string", "git_dirty": "boolean", "started_at": "string", "axis": "string",
 }  # fmt: skip
 
+_TEXT = "string"
+# So many at once are written: as texts they take much memory.
+_ROWS = 50_000
 _ORDER = ["phase", "dataset", "method", "config_id", "seed", "metric"]
 
 
@@ -28,24 +31,57 @@ class FrameError(ValueError):
 
 
 def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """The frame of these rows, in an order that does not depend on theirs."""
-    left = iter(rows)
-    parts = [pd.DataFrame(part, columns=list(COLUMNS)).astype(COLUMNS) for part in iter(lambda: _some(left), [])]
-    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
-    # Of millions of rows there is no third copy.
-    parts.clear()
+    """The frame of these rows, in an order that does not depend on theirs; its texts are categories."""
+    columns = {name: _Texts() if dtype == _TEXT else _Numbers(dtype) for name, dtype in COLUMNS.items()}
+    for row in rows:
+        for name, column in columns.items():
+            column.append(row.get(name))
+    frame = pd.DataFrame({name: column.values() for name, column in columns.items()})
     return frame.sort_values(_ORDER, kind="stable", ignore_index=True)
 
 
-def _some(rows: Iterator[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """So many rows that they take little memory as dictionaries."""
-    return list(islice(rows, 20_000))
+class _Texts:
+    """A column of texts: of many rows few say different things, and none is held twice."""
+
+    def __init__(self) -> None:
+        self._codes = array("i")
+        self._known: dict[str, int] = {}
+
+    def append(self, text: str | None) -> None:
+        self._codes.append(-1 if text is None else self._known.setdefault(text, len(self._known)))
+
+    def values(self) -> pd.Categorical:
+        """In the order of the alphabet, so that rows sort by what they say."""
+        found = pd.Categorical.from_codes(np.asarray(self._codes), pd.Index(self._known, dtype=_TEXT))
+        return found.reorder_categories(found.categories.sort_values())
+
+
+class _Numbers:
+    """A column of numbers or truth values."""
+
+    def __init__(self, dtype: str) -> None:
+        self._dtype = dtype
+        self._values: list[Any] = []
+
+    def append(self, value: Any) -> None:
+        self._values.append(value)
+
+    def values(self) -> Any:
+        return pd.array(self._values, dtype=self._dtype)
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
-    """Write results.parquet, replacing an earlier one in one step."""
+    """Write results.parquet, its texts as texts, replacing an earlier one in one step."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def table(start: int) -> pa.Table:
+        return pa.Table.from_pandas(frame.iloc[start : start + _ROWS].astype(COLUMNS), preserve_index=False)
+
     partial = path.with_name(path.name + ".partial")
-    frame.to_parquet(partial, index=False)
+    with pq.ParquetWriter(partial, table(len(frame)).schema) as file:
+        for start in range(0, len(frame), _ROWS):
+            file.write_table(table(start))
     partial.replace(path)
 
 
@@ -91,8 +127,9 @@ def read_frame(path: Path, better_of: Callable[[str], str | None] = lambda name:
         if known[name].isna().any():
             raise FrameError(f"{path}: column {name!r} has rows without a value; give each row one")
     known["better"] = _directions(known, better_of, path)
+    texts = {name: known[name].astype("category") for name, dtype in COLUMNS.items() if dtype == _TEXT}
     # As in frames of our own, what is not finite is no value.
-    return known.assign(value=known["value"].where(np.isfinite(known["value"].astype(float)), pd.NA))
+    return known.assign(**texts, value=known["value"].where(np.isfinite(known["value"].astype(float)), pd.NA))
 
 
 def _directions(frame: pd.DataFrame, better_of: Callable[[str], str | None], path: Path) -> pd.Series:
@@ -117,21 +154,21 @@ def as_reported(frame: pd.DataFrame, config_ids: Mapping[tuple[str, str], str]) 
         config_ids: that configuration, by data set and method. Where it is not known and there are several, each is
             shown as a method of its own, under its id.
     """
-    final = frame["phase"] == "final"
-    pairs = list(zip(frame["dataset"], frame["method"], strict=True))
-    reported = [config_ids.get(pair) for pair in pairs]
-    configs = frame["config_id"]
-    kept = [
-        chosen is None or not counts or config == chosen
-        for chosen, counts, config in zip(reported, final, configs.fillna(""), strict=True)
-    ]
-    n_configs = frame[final].groupby(["dataset", "method"])["config_id"].nunique()
+    # Decided once for each configuration, and looked up for its rows: there may be very many.
+    groups = frame.groupby(["phase", "dataset", "method", "config_id"], sort=False, observed=True, dropna=False)
+    found = groups.head(1)
+    final = (found["phase"] == "final").to_numpy()
+    n_configs = found[final].groupby(["dataset", "method"], observed=True)["config_id"].nunique()
     several = {pair for pair, count in n_configs.items() if count > 1} - set(config_ids)
-    names = [
-        f"{method} {str(config)[:6]}" if (dataset, method) in several and counts else method
-        for (dataset, method), config, counts in zip(pairs, configs, final, strict=True)
-    ]
-    return frame.assign(method=pd.array(names, dtype="string"))[np.array(kept, dtype=bool)]
+    kept, names = [], _Texts()
+    for dataset, method, config, counts in zip(
+        found["dataset"], found["method"], found["config_id"].astype(_TEXT).fillna(""), final, strict=True
+    ):
+        chosen = config_ids.get((dataset, method))
+        kept.append(chosen is None or not counts or config == chosen)
+        names.append(f"{method} {config[:6]}" if (dataset, method) in several and counts else method)
+    number = groups.ngroup().to_numpy()
+    return frame.assign(method=names.values()[number])[np.array(kept, dtype=bool)[number]]
 
 
 def of_models(frame: pd.DataFrame) -> pd.DataFrame:

@@ -181,7 +181,7 @@ def _row(
 ) -> Row:
     models = of_models(rows).drop_duplicates("cell_id")
     fitted = models[~models["status"].isin(["failed", "timeout", "oom", "crashed", "diverged"])]
-    decoder = rows.loc[rows["decoder"] != "none", "decoder"]
+    decoder = rows.loc[rows["decoder"].isin(["native", "attached"]), "decoder"]
     stacks = fitted["stack_size"].dropna()
     kind = str(decoder.iloc[0]) if len(decoder) else "none"
     samples = samples_of(rows, metrics, points_of)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -177,13 +178,13 @@ def status_matrix(frame: pd.DataFrame) -> str:
         return "No cell has been run."
     cells = cell_statuses(of_models(frame))
     datasets = in_order(cells["dataset"])
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for method, dataset, status in zip(cells["method"], cells["dataset"], cells["cell_status"], strict=True):
+        counts.setdefault((method, dataset), Counter())[status] += 1
     lines = [["method", *datasets], ["---"] * (len(datasets) + 1)]
     for method in in_order(cells["method"]):
-        counts = []
-        for dataset in datasets:
-            here = cells[(cells["method"] == method) & (cells["dataset"] == dataset)]["cell_status"].value_counts()
-            counts.append(", ".join(f"{n} {status}" for status, n in sorted(here.items())) or "–")
-        lines.append([_text(method), *counts])
+        of_datasets = [sorted(counts.get((method, dataset), Counter()).items()) for dataset in datasets]
+        lines.append([_text(method), *(", ".join(f"{n} {status}" for status, n in here) or "–" for here in of_datasets)])
     return markdown_table(lines)
 
 

@@ -58,8 +58,8 @@ def _trials(
         if here.empty:
             continue
         trials = (
-            here.assign(at=here["cell_id"].map(order), value=here["value"].astype(float))
-            .groupby("config_id")
+            here.assign(at=[order[cell] for cell in here["cell_id"]], value=here["value"].astype(float))
+            .groupby("config_id", observed=True)
             .agg(at=("at", "min"), value=("value", "mean"), params=("params", "first"))
             .sort_values("at")
         )

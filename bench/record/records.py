@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from sys import intern
 from typing import Any, Literal, TypedDict
 
 from bench.record.cells import Unit, unit_from_json
@@ -86,9 +86,7 @@ class Record:
         fields = {name: value for name, value in values.items() if name not in _NO_LONGER}
         fields["cell"] = unit_from_json(fields["cell"])
         fields["requested"] = tuple(fields["requested"])
-        fields["scores"] = tuple(
-            Score(**{n: _shared(value) for n, value in score.items()}) for score in fields["scores"]
-        )
+        fields["scores"] = tuple(map(_score, fields["scores"]))
         fields["intermediate"] = tuple((int(step), float(value)) for step, value in fields["intermediate"])
         return cls(**fields)
 
@@ -113,9 +111,10 @@ def empty_scores(metrics: Iterable[MetricChoice], split: str, reason: str) -> li
     return [Score(metric.name, metric.name, split, None, metric.better, "failed", reason) for metric in metrics]
 
 
-def _shared(value: Any) -> Any:
-    """One string for all scores that say the same: there may be millions."""
-    return sys.intern(value) if isinstance(value, str) else value
+def _score(written: Mapping[str, Any]) -> Score:
+    # One string for all scores that say the same: there may be millions.
+    fields: dict[str, Any] = {name: intern(value) if type(value) is str else value for name, value in written.items()}
+    return Score(**fields)
 
 
 def _encode(value: Any) -> Any:
