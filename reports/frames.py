@@ -59,7 +59,7 @@ class _Texts:
 class _Numbers:
     """A column of numbers or truth values."""
 
-    def __init__(self, dtype: str) -> None:
+    def __init__(self, dtype: Any) -> None:
         self._dtype = dtype
         self._values: list[Any] = []
 
@@ -162,7 +162,7 @@ def as_reported(frame: pd.DataFrame, config_ids: Mapping[tuple[str, str], str]) 
     several = {pair for pair, count in n_configs.items() if count > 1} - set(config_ids)
     kept, names = [], _Texts()
     for dataset, method, config, counts in zip(
-        found["dataset"], found["method"], found["config_id"].astype(_TEXT).fillna(""), final, strict=True
+        found["dataset"], found["method"], found["config_id"].astype("string").fillna(""), final, strict=True
     ):
         chosen = config_ids.get((dataset, method))
         kept.append(chosen is None or not counts or config == chosen)

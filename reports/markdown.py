@@ -183,8 +183,8 @@ def status_matrix(frame: pd.DataFrame) -> str:
         counts.setdefault((method, dataset), Counter())[status] += 1
     lines = [["method", *datasets], ["---"] * (len(datasets) + 1)]
     for method in in_order(cells["method"]):
-        of_datasets = [sorted(counts.get((method, dataset), Counter()).items()) for dataset in datasets]
-        lines.append([_text(method), *(", ".join(f"{n} {status}" for status, n in here) or "–" for here in of_datasets)])
+        here = [sorted(counts.get((method, dataset), Counter()).items()) for dataset in datasets]
+        lines.append([_text(method), *(", ".join(f"{n} {status}" for status, n in found) or "–" for found in here)])
     return markdown_table(lines)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from reports.frames import is_over_seeds, of_models
+from reports.frames import of_models
 from reports.statistics import Sample
 
 Array = np.ndarray
@@ -26,10 +26,11 @@ def no_points(cell_id: str) -> Mapping[str, Array]:
 
 def samples_of(rows: pd.DataFrame, metrics: Sequence[str], points_of: PointsOf) -> dict[str, Sample]:
     """For each metric the values of one method on one data set: of the models whose values count, or of all."""
-    by_cell = {str(cell): points_of(str(cell)) for cell in of_models(rows)["cell_id"].dropna().unique()}
+    of_each = of_models(rows)[["cell_id", "seed", "split", "metric", "value", "status"]]
+    by_cell = {str(cell): points_of(str(cell)) for cell in of_each["cell_id"].dropna().unique()}
     found = {}
     for name in metrics:
-        here = rows[(rows["metric"] == name) & rows["value"].notna() & ~is_over_seeds(rows)].sort_values("seed")
+        here = of_each[(of_each["metric"] == name) & of_each["value"].notna()].sort_values("seed")
         counted = here[here["status"] != COLLAPSED]
         here = counted if len(counted) else here
         if len(here):
@@ -48,7 +49,8 @@ def samples_of(rows: pd.DataFrame, metrics: Sequence[str], points_of: PointsOf) 
 
 def standing(rows: pd.DataFrame, name: str) -> tuple[str, str]:
     """Whether the score of one method on one data set counts ('ok'), or what it is else; and why."""
-    here = rows[rows["metric"] == name]
+    scores = rows[["metric", "value", "status", "reason"]]
+    here = scores[scores["metric"] == name]
     valued = here[here["value"].notna()]
     if not len(valued):
         statuses, reasons = (here[column].dropna().unique().tolist() for column in ("status", "reason"))

@@ -261,8 +261,9 @@ def _mean_over_seeds(points: Array) -> Array:
 
 def _differences(a: Sample, b: Sample) -> Array | None:
     """The differences by seed and point; by seed alone where either has no points, or others."""
-    common = [seed for seed in a.seeds if seed in b.seeds]
-    rows = ([a.seeds.index(seed) for seed in common], [b.seeds.index(seed) for seed in common])
+    of_a, of_b = ({seed: row for row, seed in enumerate(sample.seeds)} for sample in (a, b))
+    common = [seed for seed in of_a if seed in of_b]
+    rows = ([of_a[seed] for seed in common], [of_b[seed] for seed in common])
     if not common:
         return None
     paired = a.points is not None and b.points is not None and a.split == b.split and a.n_points == b.n_points
@@ -323,6 +324,8 @@ def _interval(table: Array) -> tuple[float, float] | None:
 def _studentised(table: Array) -> Array:
     """Mean over standard error (RESAMPLES,) of tables whose seeds and points are drawn anew from a centred one."""
     S, n = table.shape
+    if S == 1 or n == 1:
+        return _studentised_line(table.ravel())
     seeds, points = _weights(S), _weights(n)
     by_seed = points @ table.T / n
     by_point = seeds @ table / S
@@ -330,13 +333,23 @@ def _studentised(table: Array) -> Array:
     squares = np.einsum("bs,bs->b", seeds, points @ np.square(table).T)
     of_seeds = np.einsum("bs,bs->b", seeds, np.square(by_seed)) / S - mean**2
     of_points = np.einsum("bn,bn->b", points, np.square(by_point)) / n - mean**2
-    if S == 1 or n == 1:
-        variance = (of_seeds + of_points) / (max(S, n) - 1)
-    else:
-        residual = np.maximum(squares / (S * n) - mean**2 - of_seeds - of_points, 0) * S * n / ((S - 1) * (n - 1))
-        from_seeds = np.maximum(of_seeds * S * n / (S - 1), residual)
-        variance = (from_seeds + np.maximum(of_points * S * n / (n - 1) - residual, 0)) / (S * n)
-    drawn = variance > 1e-24 * np.square(table).max()
+    residual = np.maximum(squares / (S * n) - mean**2 - of_seeds - of_points, 0) * S * n / ((S - 1) * (n - 1))
+    from_seeds = np.maximum(of_seeds * S * n / (S - 1), residual)
+    variance = (from_seeds + np.maximum(of_points * S * n / (n - 1) - residual, 0)) / (S * n)
+    return _over_error(mean, variance, table)
+
+
+def _studentised_line(values: Array) -> Array:
+    """The same for seeds or points alone, a line (n,)."""
+    n = values.size
+    # Not by BLAS, whose threads wait for each other far longer than so small a sum takes.
+    mean, squares = (np.einsum("bn,n->b", _weights(n), v) / n for v in (values, np.square(values)))
+    return _over_error(mean, (squares - mean**2) / (n - 1), values)
+
+
+def _over_error(mean: Array, variance: Array, values: Array) -> Array:
+    """What is left out has a variance that is rounding alone."""
+    drawn = variance > 1e-24 * np.square(values).max()
     result: Array = mean[drawn] / np.sqrt(variance[drawn])
     return result if result.size else np.zeros(1)
 

@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from reports.content import Content
 from reports.figures import Embedding, common_radius, embeddings, equidistant_ellipses, quality_against_time, save
-from reports.frames import COLUMNS, FrameError, read_frame, results_frame, write_frame
+from reports.frames import COLUMNS, FrameError, as_reported, read_frame, results_frame, write_frame
 from reports.leaderboard import boards
 from reports.markdown import leaderboard, report, status_matrix
 from reports.palette import styles
@@ -38,6 +38,26 @@ def test_the_frame_survives_parquet_with_missing_values_and_integers(tmp_path):
 def test_the_frame_does_not_depend_on_the_order_of_rows():
     rows = [row(method=m, seed=s, metric=k) for m in "ab" for s in (0, 1) for k in ("mcn", "stress")]
     pd.testing.assert_frame_equal(results_frame(rows), results_frame(rows[::-1]))
+
+
+def test_the_file_holds_texts_whatever_a_frame_holds_them_as(tmp_path, monkeypatch):
+    monkeypatch.setattr("reports.frames._ROWS", 2)
+    frame = results_frame([row(seed=s, reason=None) for s in range(5)])
+    write_frame(frame, tmp_path / "r.parquet")
+    written = pd.read_parquet(tmp_path / "r.parquet")
+    assert {name: str(dtype) for name, dtype in written.dtypes.items()} == COLUMNS
+    assert written["seed"].tolist() == [0, 1, 2, 3, 4] and written["reason"].isna().all()
+
+
+def test_of_several_configurations_one_is_shown_or_each_under_its_name():
+    rows = [row("a", seed=s, config_id=c, cell_id=c + str(s)) for c in ("first", "second") for s in (0, 1)]
+    frame = results_frame([*rows, row("b"), row("a", phase="tune", config_id="third", cell_id="t")])
+    shown = as_reported(frame, {("roll", "a"): "second"})
+    assert set(shown[shown["phase"] == "final"]["config_id"]) == {"second", "b"}
+    assert set(shown["method"]) == {"a", "b"} and (shown["phase"] == "tune").sum() == 1
+    apart = as_reported(frame, {})
+    assert set(apart[apart["phase"] == "final"]["method"]) == {"a first", "a second", "b"}
+    assert len(apart) == len(frame)
 
 
 @pytest.mark.parametrize("content", [b"", b"not parquet", None])

@@ -80,7 +80,7 @@ def test_a_collapse_and_a_failure_are_worse_and_a_trivial_score_is_neither():
 
 def test_models_that_failed_are_worse_and_change_nothing_for_the_others():
     some = results()
-    lost = some.frame.copy()
+    lost = some.frame.astype({"status": "string"})
     gone = (lost["method"] == "b") & (lost["seed"] > 0)
     lost.loc[gone, ["value", "status"]] = [None, "crashed"]
     found = {c.method: c for c in versus(some, Results(lost, some.points_of, some.data, some.versions), (), 0.01)}
