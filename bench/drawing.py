@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,14 +41,36 @@ class Drawer:
     style: Mapping[str, Style]
     formats: tuple[str, ...] = ()
 
-    def draw(self, figure: Figure, name: str, title: str, alt: str, dataset: str = "") -> Picture:
-        """Write a figure under a name of its own."""
+    def draw(
+        self, name: str, title: str, alt: str, figure: Callable[..., Figure | None], *given: Any, dataset: str = ""
+    ) -> list[Picture]:
+        """Write a figure under a name of its own, where it does not stand there from an earlier report.
+
+        Args:
+            figure: what makes it of what is `given`, and it alone; None where there is nothing to draw.
+
+        Returns:
+            The one picture, or none.
+        """
         from reports.content import Picture
-        from reports.figures import PAPER, save
+        from reports.figures import PAPER
 
         path = f"{FOLDER}/{name}.png"
-        save(figure, self.out / path, self._all_formats, PAPER)
-        return Picture(title, alt, path, dataset)
+        there = self._write(self.out / path, PAPER, figure, *given)
+        return [Picture(title, alt, path, dataset)] if there else []
+
+    def _write(self, path: Path, dpi: int, figure: Callable[..., Figure | None], *given: Any) -> bool:
+        """Whether there is such a figure, which then is in the file."""
+        from reports.drawn import drawn_from, is_drawn
+        from reports.figures import save
+
+        key = drawn_from(figure, *given)
+        if self._all_formats == ("png",) and is_drawn(path, key):
+            return True
+        made = figure(*given)
+        if made is not None:
+            save(made, path, self._all_formats, dpi, key)
+        return made is not None
 
     @property
     def _all_formats(self) -> tuple[str, ...]:
@@ -65,20 +87,21 @@ class Drawer:
         from reports.figures import embeddings
 
         first = _first_of_each(_reported_models(records))
-        drawn = []
+        drawn: list[Picture] = []
         for board in boards:
             pairs = [(board.dataset, row.method) for row in board.rows]
             cells = [first[pair] for pair in pairs if pair in first]
             panels = {cell.method: shown for cell in cells if (shown := self._panel(cell, lost)) is not None}
             if panels:
-                figure = embeddings(panels, f"{board.dataset}: test points and equidistant ellipses")
+                heading = f"{board.dataset}: test points and equidistant ellipses"
                 alt = (
                     f"Test points of {board.dataset} in the two latent dimensions of {', '.join(panels)}, one panel "
                     "each, coloured by label or first intrinsic coordinate, with ellipses of equal distance from their "
                     "centres."
                 )
                 title = f"Embeddings of {board.dataset}"
-                drawn.append(self.draw(figure, f"embeddings-{board.dataset}", title, alt, board.dataset))
+                name = f"embeddings-{board.dataset}"
+                drawn += self.draw(name, title, alt, embeddings, panels, heading, dataset=board.dataset)
         return drawn
 
     def _panel(self, cell: Cell, lost: Mapping[str, str | None]) -> Embedding | None:
@@ -91,16 +114,15 @@ class Drawer:
         """Scores over each axis of the suite."""
         from reports.axes import axes_of, axis_figure
 
-        drawn = []
+        drawn: list[Picture] = []
         for axis in axes_of(boards):
-            figure = axis_figure(axis, boards, headline)
-            if figure is not None:
-                title = f"{axis.dataset} over {axis.parameter}"
-                alt = (
-                    f"Headline scores on {axis.dataset} against {axis.parameter}, a line for each of "
-                    f"{', '.join(axis.lines)}, with a band from the smallest to the largest seed."
-                )
-                drawn.append(self.draw(figure, f"axis-{axis.dataset}-{axis.parameter}", title, alt))
+            title = f"{axis.dataset} over {axis.parameter}"
+            alt = (
+                f"Headline scores on {axis.dataset} against {axis.parameter}, a line for each of "
+                f"{', '.join(axis.lines)}, with a band from the smallest to the largest seed."
+            )
+            name = f"axis-{axis.dataset}-{axis.parameter}"
+            drawn += self.draw(name, title, alt, axis_figure, axis, boards, headline)
         return drawn
 
     def distances(self, boards: Sequence[Board], records: Sequence[Record]) -> list[Picture]:
@@ -109,7 +131,7 @@ class Drawer:
         from reports.pictures import read_pictures
 
         first = _first_of_each(_reported_models(records))
-        drawn = []
+        drawn: list[Picture] = []
         for board in boards:
             cells = [first[pair] for row in board.rows if (pair := (board.dataset, row.method)) in first]
             found = {c.method: read_pictures(models.model_folder(self.out, c.id)).get("distances") for c in cells}
@@ -121,8 +143,8 @@ class Drawer:
                     "against those of their codes, and below it the co-ranking matrix, dark along the diagonal where "
                     "neighbours are kept."
                 )
-                figure = distances_figure(known, title)
-                drawn.append(self.draw(figure, f"distances-{board.dataset}", title, alt, board.dataset))
+                name = f"distances-{board.dataset}"
+                drawn += self.draw(name, title, alt, distances_figure, known, title, dataset=board.dataset)
             with_scales = {method: arrays for method, arrays in known.items() if "sizes" in arrays}
             if with_scales:
                 title = f"{board.dataset}: neighbourhoods of all sizes"
@@ -130,24 +152,24 @@ class Drawer:
                     f"Lines for {', '.join(with_scales)} on {board.dataset}: neighbourhoods kept beyond chance, "
                     "trustworthiness and continuity over the number of neighbours, on a logarithmic axis."
                 )
-                figure = scales_figure(with_scales, self.style, title)
-                drawn.append(self.draw(figure, f"scales-{board.dataset}", title, alt, board.dataset))
+                made = (scales_figure, with_scales, self.style, title)
+                drawn += self.draw(f"scales-{board.dataset}", title, alt, *made, dataset=board.dataset)
         return drawn
 
     def seeds(self, boards: Sequence[Board], headline: Sequence[str]) -> list[Picture]:
         """Every seed as a point, for each data set."""
         from reports.dots import seeds_figure
 
-        drawn = [(board, seeds_figure(board, headline, self.style)) for board in boards]
-        return [
-            self.draw(
-                figure, f"seeds-{board.dataset}", f"Every seed on {board.dataset}",
+        drawn: list[Picture] = []
+        for board in boards:
+            title = f"Every seed on {board.dataset}"
+            alt = (
                 f"Dot plots of the headline metrics on {board.dataset}: a row for each method, a point for each seed, "
-                "a line at the mean; hollow points are not ranked.", board.dataset,
+                "a line at the mean; hollow points are not ranked."
             )
-            for board, figure in drawn
-            if figure is not None
-        ]  # fmt: skip
+            made = (seeds_figure, board, headline, self.style)
+            drawn += self.draw(f"seeds-{board.dataset}", title, alt, *made, dataset=board.dataset)
+        return drawn
 
     def quality(self, boards: Sequence[Board]) -> list[Picture]:
         """Quality against time, where one of the metrics it shows was asked for."""
@@ -157,10 +179,11 @@ class Drawer:
             return []
         alt = "Scores against seconds of fitting on a logarithmic axis, one point with its interval for each method."
         return [
-            self.draw(
-                quality_against_time(some, QUALITY, self.style), f"quality-time{part}", "Quality against time", alt
-            )
+            picture
             for part, some in _in_parts(boards)
+            for picture in self.draw(
+                f"quality-time{part}", "Quality against time", alt, quality_against_time, some, QUALITY, self.style
+            )
         ]
 
     def tuning(
@@ -175,14 +198,17 @@ class Drawer:
             return []
         alt = f"The best {objectives[0]} after each trial, a line for each tuned method, a panel for each data set."
         drawn = [
-            self.draw(tuning_figure(dict(some), objectives[0], self.style), f"tuning{place}", "Tuning", alt)
+            picture
             for place, some in _in_parts(list(curves.items()))
+            for picture in self.draw(
+                f"tuning{place}", "Tuning", alt, tuning_figure, dict(some), objectives[0], self.style
+            )
         ]
         shares = importances(frame, selections, objectives[0])
         if shares:
             title = f"Which hyperparameters {objectives[0]} depended on in tuning"
             alt = f"Bars: the share of {objectives[0]}'s variance over the search space that each parameter explains."
-            drawn.append(self.draw(importance_figure(shares, self.style), "importance", title, alt))
+            drawn += self.draw("importance", title, alt, importance_figure, shares, self.style)
         return drawn
 
     def kernels(self, frame: pd.DataFrame) -> Picture:
@@ -190,7 +216,8 @@ class Drawer:
         from reports.kernels import kernel_figure
 
         alt = "How many times faster than the published form each form is, by kernel and batch size."
-        return self.draw(kernel_figure(frame), "kernels", "Kernels", alt)
+        (picture,) = self.draw("kernels", "Kernels", alt, kernel_figure, frame)
+        return picture
 
     def fronts(self, tradeoffs: Sequence[Tradeoff]) -> list[FrontPicture]:
         """The trade-off of each data set."""
@@ -201,8 +228,8 @@ class Drawer:
         for tradeoff in tradeoffs:
             title = f"{tradeoff.dataset}: {' against '.join(axis.name for axis in tradeoff.axes)}"
             alt = f"Fronts of {', '.join(tradeoff.fronts)}: points for configurations and seeds, a band over seeds."
-            picture = self.draw(
-                front_figure(tradeoff, self.style), f"front-{tradeoff.dataset}", title, alt, tradeoff.dataset
+            (picture,) = self.draw(
+                f"front-{tradeoff.dataset}", title, alt, front_figure, tradeoff, self.style, dataset=tradeoff.dataset
             )
             found.append(FrontPicture(tradeoff, picture))
         return found
@@ -211,13 +238,13 @@ class Drawer:
         """The diagrams of those metrics that enough data sets are complete for."""
         from reports.across_tables import critical_difference
 
-        found = []
+        found: list[Picture] = []
         for ranking in ranks:
             if ranking.critical is not None:
                 name = "-".join(filter(None, ["ranks", ranking.metric, ranking.among]))
                 title = f"Critical difference: {ranking.metric} {ranking.among}".strip()
                 alt = "Mean ranks of the methods on a line; a bar joins those that cannot be told apart."
-                found.append(self.draw(critical_difference(ranking), name, title, alt))
+                found += self.draw(name, title, alt, critical_difference, ranking)
         return found
 
     def galleries(self, records: Sequence[Record], lost: Mapping[str, str | None]) -> list[Gallery]:
@@ -234,7 +261,8 @@ class Drawer:
 
     def _gallery(self, model: Cell, group: Group | None, lost: str) -> Gallery:
         from reports.content import Gallery, Picture
-        from reports.pictures import captions, read_pictures
+        from reports.figures import SCREEN
+        from reports.pictures import captions, read_pictures, titled
 
         title = f"{model.method} on {model.dataset.name}"
         shown = []
@@ -242,19 +270,9 @@ class Drawer:
             pictures = read_pictures(models.model_folder(self.out, unit.id))
             for kind, caption in captions(pictures).items():
                 path = f"{FOLDER}/{model.dataset.name}/{model.method}-{kind}.png"
-                self._draw_once(kind, pictures[kind], title, self.out / path)
+                self._write(self.out / path, SCREEN, titled, kind, pictures[kind], title)
                 shown.append(Picture(caption, f"{title}: {caption}", path, model.dataset.name))
         return Gallery(model.dataset.name, model.method, model.seed, shown, lost)
-
-    def _draw_once(self, kind: str, arrays: Mapping[str, Any], title: str, path: Path) -> None:
-        """Draw a picture of a model, where it does not stand there from an earlier report."""
-        from reports.drawn import drawn_from, is_drawn
-        from reports.figures import SCREEN, save
-        from reports.pictures import titled
-
-        key = drawn_from(arrays, title)
-        if self._all_formats != ("png",) or not is_drawn(path, key):
-            save(titled(kind, arrays, title), path, self._all_formats, SCREEN, key)
 
 
 def _first_of_each(cells: Iterable[Cell]) -> dict[tuple[str, str], Cell]:

@@ -1,27 +1,29 @@
-"""Whether a figure stands in its file already: galleries of many models are drawn once, and not with every report."""
+"""Whether a figure stands in its file already: it is drawn once, and not with every report."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import io
+import pickle
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 from PIL import Image
 
 # Of the text in a PNG file that says what its figure was drawn from.
 KEY = "Drawn from"
 
 
-def drawn_from(arrays: Mapping[str, np.ndarray], title: str) -> str:
-    """What a figure depends on, in short: its arrays and title, and the programs that draw it."""
-    digest = hashlib.sha256(f"{_programs()}\0{title}".encode())
-    for name, values in sorted(arrays.items()):
-        digest.update(f"\0{name} {values.dtype.str} {values.shape}\0".encode())
-        digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
+def drawn_from(*given: Any) -> str:
+    """What a figure depends on, in short: all that it is made from, and the programs that draw it."""
+    written = io.BytesIO()
+    pickler = pickle.Pickler(written, protocol=5)
+    # Equal texts are written alike, be they one object or several.
+    pickler.fast = True
+    pickler.dump(given)
+    return hashlib.sha256(_programs() + written.getbuffer()).hexdigest()
 
 
 def is_drawn(path: Path, key: str) -> bool:
@@ -34,6 +36,6 @@ def is_drawn(path: Path, key: str) -> bool:
 
 
 @cache
-def _programs() -> str:
+def _programs() -> bytes:
     sources = b"\0".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
-    return f"{mpl.__version__} {hashlib.sha256(sources).hexdigest()}"
+    return f"{mpl.__version__} {hashlib.sha256(sources).hexdigest()}\n".encode()

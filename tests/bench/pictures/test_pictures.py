@@ -128,6 +128,8 @@ def test_a_picture_is_drawn_again_where_what_it_shows_has_changed(tmp_path):
     save(titled("layout", arrays, "a model"), path, key=key)
     assert is_drawn(path, key)
     assert not is_drawn(path, drawn_from(arrays, "another")) and not is_drawn(path, drawn_from({"Z": np.ones(2)}, "a"))
+    equal_but_another = "".join(["a", " model"])
+    assert is_drawn(path, drawn_from({"Z": np.eye(2)}, equal_but_another))
     path.write_bytes(path.read_bytes()[:100])
     assert not is_drawn(path, drawn_from({}, "")) and not is_drawn(tmp_path, key)
 

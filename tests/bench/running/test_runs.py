@@ -109,9 +109,11 @@ def test_a_tuned_run_reports_the_winner_on_other_seeds(bench, write_suite, tmp_p
     assert "swiss_roll" in report and "bench.toml" in report and "torch 2" in report
     assert (tmp_path / "out" / "figures" / "embeddings-swiss_roll.png").stat().st_size > 5_000
 
-    # Nothing is left to do, and another number of workers or another order changes nothing.
+    # Nothing is left to do or to draw, and another number of workers or another order changes nothing.
+    drawn = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "figures").rglob("*.png")}
     again = bench("run", "--out", "out")
     assert again.returncode == 0 and "✓" not in again.stdout
+    assert drawn and {path: path.stat().st_mtime_ns for path in drawn} == drawn
     assert_same_results(frame, frame_of(tmp_path / "out"))
     plan = json.loads(bench("plan", "--out", "out", "--json").stdout)
     assert all(row["todo"] == 0 for row in plan)
