@@ -127,7 +127,8 @@ def _finished(ledger: Ledger, boards: Sequence[Board], files: Sequence[Path]) ->
 
     headline = headline_metrics(boards)
     shown = {board.dataset: list(columns(board, headline)) for board in boards}
-    return Finished(list(ledger.records.values()), list(reported(ledger)), ledger.metrics, shown, files)
+    config = str(ledger.runs[-1].get("config", "")) if ledger.runs else ""
+    return Finished(list(ledger.records.values()), list(reported(ledger)), ledger.metrics, shown, files, config)
 
 
 def _tracker(suite: Suite, out: Path, ledger: Ledger) -> Tracker:

@@ -67,6 +67,7 @@ class Finished:
         records: all of them. reported: those that count in the report, of one configuration for each study.
         metrics: what is known of those that were scored.
         headline: the metrics that a person compares first, by data set. files: the reports and their figures.
+        config: the text of the suite as it was run last.
     """
 
     records: Sequence[Record]
@@ -74,6 +75,15 @@ class Finished:
     metrics: KnownMetrics
     headline: Mapping[str, Sequence[str]]
     files: Sequence[Path]
+    config: str = ""
+
+    def digest(self, out: Path) -> str:
+        """Of all that a store is to hold of it, and of where: equal where a store needs no change.
+
+        When each run began, which the reports say, is left out.
+        """
+        shown = [sorted(record.cell.id for record in self.reported), dict(self.headline), self.config]
+        return digest([str(out.resolve()), records_digest(self.records), shown])
 
     def studies(self) -> Iterator[RunSpec]:
         """The parent run of each study that has reported models, as it ended."""
@@ -111,6 +121,16 @@ def _by_study(records: Iterable[Record]) -> dict[str, list[Record]]:
     for record in records:
         found.setdefault(study_key(record), []).append(record)
     return found
+
+
+def records_digest(records: Iterable[Record]) -> str:
+    """Of what became of each cell, in any order: quick, as there may be very many."""
+    lines = sorted(
+        f"{r.cell.id} {r.status} {r.started_at} {r.reason} "
+        + " ".join(f"{score.metric}={score.value} {score.status}" for score in r.scores)
+        for r in records
+    )
+    return digest(lines)
 
 
 def study_run(record: Record) -> RunSpec:

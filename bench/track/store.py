@@ -6,18 +6,23 @@ import logging
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
+from bench.record.cells import digest
 from bench.record.records import Record
 from bench.suite.metrics import KnownMetrics
 from bench.track.attachments import attach
 from bench.track.moved import take_along
 from bench.track.places import ARTIFACTS, DATABASE
-from bench.track.runs import Finished, RunSpec, by_run, record_run, study_run
+from bench.track.runs import Finished, RunSpec, by_run, record_run, records_digest, study_run
 from bench.track.views import view_tags
 
-_BATCH = 1_000
+# What MLflow takes at once; beside parameters and tags of a run it is fewer.
+_BATCH, _BESIDE = 1_000, 800
 _PARENT = "mlflow.parentRunId"
+# Tags of the experiment, for each folder: digests of the records and of the whole that it holds completely.
+_RECORDS, _WHOLE = "bench.records", "bench.whole"
 
 
 class Store:
@@ -35,12 +40,21 @@ class Store:
             take_along(self.out / DATABASE, self.out / ARTIFACTS)
         self._client = MlflowClient(f"sqlite:///{self.out / DATABASE}" if local else uri)
         experiment = self._client.get_experiment_by_name(suite)
+        self._held = {} if experiment is None else dict(experiment.tags)
         if experiment is not None:
             self._experiment = experiment.experiment_id
         else:
             location = (self.out / ARTIFACTS).as_uri() if local else None
             self._experiment = self._client.create_experiment(suite, artifact_location=location)
-        self._runs = self._existing()
+
+    def holds(self, groups: Mapping[str, Mapping[str, Record]]) -> bool:
+        """Whether the runs of these records are all in the store since a suite ended with them."""
+        records = (record for group in groups.values() for record in group.values())
+        return self._held.get(self._tag(_RECORDS)) == records_digest(records) and groups.keys() <= self._runs.keys()
+
+    def holds_all_of(self, finished: Finished) -> bool:
+        """Whether the store was finished with this, so that nothing of it needs to be looked at."""
+        return self._held.get(self._tag(_WHOLE)) == finished.digest(self.out)
 
     def put(self, records: Sequence[Record]) -> None:
         """Make the store hold the run of these records: one reported model, or one trial."""
@@ -66,6 +80,12 @@ class Store:
         self.put_files([file for file in finished.files if file.exists()])
         for name, value in view_tags(finished.columns(), finished.methods, finished.ended_ms).items():
             self._client.set_experiment_tag(self._experiment, name, value)
+        # Last of all, as it says that the rest is there.
+        for name, value in ((_RECORDS, records_digest(finished.records)), (_WHOLE, finished.digest(self.out))):
+            self._client.set_experiment_tag(self._experiment, self._tag(name), value)
+
+    def _tag(self, name: str) -> str:
+        return f"{name}.{digest(self._origin)}" if self._origin else name
 
     def put_files(self, files: Sequence[Path], key: str = "report") -> None:
         """Attach files to the run that holds them, in their folders: the report and its figures to one of their own."""
@@ -90,7 +110,8 @@ class Store:
                 self._client.set_tag(child.info.run_id, _PARENT, run_id)
         self._fill(run_id, spec)
 
-    def _existing(self) -> dict[str, tuple[str, str]]:
+    @cached_property
+    def _runs(self) -> dict[str, tuple[str, str]]:
         """Complete runs of the store, key -> (run id, digest); one whose writer was killed is removed."""
         found: dict[str, tuple[str, str]] = {}
         token = None
@@ -127,8 +148,8 @@ class Store:
 
         points = [Metric(point.name, point.value, spec.started_ms, point.step) for point in spec.points]
         params, tags = [Param(*item) for item in spec.params.items()], [RunTag(*item) for item in spec.tags.items()]
-        self._client.log_batch(run_id, params=params, tags=tags)
-        for start in range(0, len(points), _BATCH):
+        self._client.log_batch(run_id, points[:_BESIDE], params, tags)
+        for start in range(_BESIDE, len(points), _BATCH):
             self._client.log_batch(run_id, metrics=points[start : start + _BATCH])
         if spec.dataset:
             self._log_dataset(run_id, spec.dataset)

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Tracker:
 
 
 class MlflowTracker(Tracker):
-    """Passes records on to an MLflow store from a thread of its own, which opens the store first."""
+    """Passes records on to an MLflow store from a thread of its own, which opens the store where there are some."""
 
     def __init__(self, uri: str, suite: str, out: Path, metrics: KnownMetrics, known: Iterable[Record]) -> None:
         self._queue: queue.Queue[Any] = queue.Queue()
@@ -58,18 +59,27 @@ class MlflowTracker(Tracker):
 
     def _work(self) -> None:
         try:
+            first = self._queue.get()
+            if first is _STOP:
+                return
             store = Store(*self._arguments)
-            for group in self._known.values():
-                store.put(list(group.values()))
-            while (item := self._queue.get()) is not _STOP:
-                if isinstance(item, Record):
-                    group = self._known.setdefault(run_key(item), {})
-                    group[item.cell.id] = item
+            if isinstance(first, Finished) and store.holds_all_of(first):
+                return
+            if not store.holds(self._known):
+                for group in self._known.values():
                     store.put(list(group.values()))
-                else:
-                    store.finish(item)
+            for item in chain([first], iter(self._queue.get, _STOP)):
+                self._pass_on(item, store)
         except Exception as error:
             log.warning(
                 "MLflow at %s is not available (%s: %s); results are safe in the ledger, `bench sync` passes them on",
                 masked(self._arguments[0]), type(error).__name__, masked(str(error).partition("\n")[0]),
             )  # fmt: skip
+
+    def _pass_on(self, item: Record | Finished, store: Store) -> None:
+        if isinstance(item, Finished):
+            store.finish(item)
+            return
+        group = self._known.setdefault(run_key(item), {})
+        group[item.cell.id] = item
+        store.put(list(group.values()))

@@ -163,6 +163,25 @@ def test_a_moved_folder_takes_its_artifacts_along(finished, bench_process, tmp_p
     assert (Path(run.info.artifact_uri.removeprefix("file://")) / "report.md").read_text().startswith("# small")
 
 
+def test_a_run_with_nothing_to_do_leaves_the_store_alone_and_the_next_one_completes_it(bench, write_suite, tmp_path):
+    from mlflow import MlflowClient
+
+    write_suite(TRACKED)
+    assert bench("run", "--out", "out").returncode == 0
+    database = tmp_path / "out" / "mlflow.db"
+    before, written = runs_of(tmp_path / "out"), database.read_bytes()
+    assert bench("run", "--out", "out").returncode == 0
+    assert database.read_bytes() == written
+    client = MlflowClient(f"sqlite:///{database}")
+    experiment = client.get_experiment_by_name("small").experiment_id
+    (lost, *_) = client.search_runs([experiment], "tags.kind = 'final'")
+    client.delete_run(lost.info.run_id)
+    write_suite(TRACKED.replace("report_seeds = [0, 1]", "report_seeds = [0, 1, 2]"))
+    assert bench("run", "--out", "out").returncode == 0
+    after = runs_of(tmp_path / "out")
+    assert after.keys() > before.keys() and len(after) == len(before) + 2
+
+
 def test_a_model_of_a_run_loads_as_its_readme_says(finished, tmp_path, monkeypatch):
     from mlflow import MlflowClient
 
