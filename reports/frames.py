@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ COLUMNS = {
 }  # fmt: skip
 
 _TEXT = "string"
-# So many at once are written: as texts they take much memory.
-_ROWS = 50_000
+# So many at once are made and written: as texts they take much memory.
+_ROWS = 20_000
 _ORDER = ["phase", "dataset", "method", "config_id", "seed", "metric"]
 
 
@@ -33,9 +34,10 @@ class FrameError(ValueError):
 def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """The frame of these rows, in an order that does not depend on theirs; its texts are categories."""
     columns = {name: _Texts() if dtype == _TEXT else _Numbers(dtype) for name, dtype in COLUMNS.items()}
-    for row in rows:
+    left = iter(rows)
+    while some := list(islice(left, _ROWS)):
         for name, column in columns.items():
-            column.append(row.get(name))
+            column.extend([row.get(name) for row in some])
     frame = pd.DataFrame({name: column.values() for name, column in columns.items()})
     return frame.sort_values(_ORDER, kind="stable", ignore_index=True)
 
@@ -45,14 +47,17 @@ class _Texts:
 
     def __init__(self) -> None:
         self._codes = array("i")
-        self._known: dict[str, int] = {}
+        # A missing text has the code that pandas knows it by.
+        self._known: dict[str | None, int] = {None: -1}
 
-    def append(self, text: str | None) -> None:
-        self._codes.append(-1 if text is None else self._known.setdefault(text, len(self._known)))
+    def extend(self, texts: Sequence[str | None]) -> None:
+        for text in dict.fromkeys(texts):
+            self._known.setdefault(text, len(self._known) - 1)
+        self._codes.extend(map(self._known.__getitem__, texts))
 
     def values(self) -> pd.Categorical:
         """In the order of the alphabet, so that rows sort by what they say."""
-        found = pd.Categorical.from_codes(np.asarray(self._codes), pd.Index(self._known, dtype=_TEXT))
+        found = pd.Categorical.from_codes(np.asarray(self._codes), pd.Index(list(self._known)[1:], dtype=_TEXT))
         return found.reorder_categories(found.categories.sort_values())
 
 
@@ -63,8 +68,8 @@ class _Numbers:
         self._dtype = dtype
         self._values: list[Any] = []
 
-    def append(self, value: Any) -> None:
-        self._values.append(value)
+    def extend(self, values: Sequence[Any]) -> None:
+        self._values += values
 
     def values(self) -> Any:
         return pd.array(self._values, dtype=self._dtype)
@@ -160,7 +165,7 @@ def as_reported(frame: pd.DataFrame, config_ids: Mapping[tuple[str, str], str]) 
     final = (found["phase"] == "final").to_numpy()
     n_configs = found[final].groupby(["dataset", "method"], observed=True)["config_id"].nunique()
     several = {pair for pair, count in n_configs.items() if count > 1} - set(config_ids)
-    kept, names = [], _Texts()
+    kept, names = [], []
     for dataset, method, config, counts in zip(
         found["dataset"], found["method"], found["config_id"].astype("string").fillna(""), final, strict=True
     ):
@@ -168,7 +173,9 @@ def as_reported(frame: pd.DataFrame, config_ids: Mapping[tuple[str, str], str]) 
         kept.append(chosen is None or not counts or config == chosen)
         names.append(f"{method} {config[:6]}" if (dataset, method) in several and counts else method)
     number = groups.ngroup().to_numpy()
-    return frame.assign(method=names.values()[number])[np.array(kept, dtype=bool)[number]]
+    shown = _Texts()
+    shown.extend(names)
+    return frame.assign(method=shown.values()[number])[np.array(kept, dtype=bool)[number]]
 
 
 def of_models(frame: pd.DataFrame) -> pd.DataFrame:
