@@ -324,8 +324,8 @@ def _interval(table: Array) -> tuple[float, float] | None:
 def _studentised(table: Array) -> Array:
     """Mean over standard error (RESAMPLES,) of tables whose seeds and points are drawn anew from a centred one."""
     S, n = table.shape
-    if S == 1 or n == 1:
-        return _studentised_line(table.ravel())
+    if S == 1:
+        return _studentised_line(table[0])
     seeds, points = _weights(S), _weights(n)
     by_seed = points @ table.T / n
     by_point = seeds @ table / S
@@ -340,7 +340,7 @@ def _studentised(table: Array) -> Array:
 
 
 def _studentised_line(values: Array) -> Array:
-    """The same for seeds or points alone, a line (n,)."""
+    """The same for points alone, a line (n,)."""
     n = values.size
     # Not by BLAS, whose threads wait for each other far longer than so small a sum takes.
     mean, squares = (np.einsum("bn,n->b", _weights(n), v) / n for v in (values, np.square(values)))
