@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
+
+from bench.record.stamps import next_stamp
 
 # Fewer parts are read as they are.
 MOST_PARTS = 50
@@ -38,7 +39,7 @@ def compact(folder: Path, unfinished: Sequence[str] = (), most: int = MOST_PARTS
     lines += [line for path in parts if path.name not in named for line in path.read_bytes().splitlines(keepends=True)]
     names = json.dumps(sorted(named | {path.name for path in parts})).encode()
     table = pa.table({_LINE: pa.array(lines, pa.binary())}).replace_schema_metadata({_PARTS: names})
-    path = folder / f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')}-{os.getpid()}.parquet"
+    path = folder / f"{next_stamp(folder)}-{os.getpid()}.parquet"
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         pq.write_table(table, file, compression="zstd")

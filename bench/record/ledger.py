@@ -14,7 +14,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from bench.errors import BadInputError
 from bench.record.compaction import compacted, lines_of, parts_of
 from bench.record.forms import END, RUN, SELECTION, check
 from bench.record.records import Record
+from bench.record.stamps import next_stamp
 from bench.suite.data import DatasetSpec
 from bench.suite.metrics import KnownMetrics, from_json
 
@@ -72,8 +72,7 @@ class Ledger:
         self.records: dict[str, Record] = {}
         self.selections: dict[tuple[str, str], dict[str, Any]] = {}
         self.runs: list[dict[str, Any]] = []
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-        self._part = Part(self.folder / f"{stamp}-{os.getpid()}.jsonl")
+        self._part = Part(self.folder / f"{next_stamp(self.folder)}-{os.getpid()}.jsonl")
         with _no_collection():
             self._read()
 

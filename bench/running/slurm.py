@@ -16,14 +16,15 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BadInputError
 from bench.plan.jobs import Job
+from bench.record.ledger import FOLDER as LEDGER
 from bench.record.ledger import records_after
 from bench.record.records import Record
+from bench.record.stamps import next_stamp
 from bench.running import batch
 from bench.running.answer import Failure, Finished, OnEpoch
 from bench.suite.config import bytes_of, seconds_of
@@ -140,7 +141,7 @@ class SlurmExecutor:
         dealt = [*(together[at::n] for at in range(n)), *([job] for job in jobs if job.id in self.suspects)]
         if not dealt:
             return
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        stamp = next_stamp(self.out / batch.FOLDER, self.out / LEDGER)
         new = [
             _Batch(
                 batch.write(self.out, f"{stamp}-{os.getpid()}-{at}", some), {job.id: job for job in some},

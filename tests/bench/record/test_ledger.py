@@ -144,6 +144,21 @@ def test_a_kill_while_parts_are_compacted_loses_nothing(tmp_path, monkeypatch):
         assert Ledger(tmp_path).records == before
 
 
+@pytest.mark.parametrize("most", [50, 0])
+def test_a_clock_that_was_set_back_does_not_turn_the_order_around(tmp_path, most):
+    """A failure, and another of the same cell after the clock was set back by years: the later one is told."""
+    (tmp_path / "ledger").mkdir()
+    Part(tmp_path / "ledger" / "20991231T235959999999-1.jsonl").add([record(0, "failed")])
+    if most == 0:
+        compact(tmp_path / "ledger", most=most)
+    ledger = Ledger(tmp_path)
+    ledger.add([record(0, "timeout")])
+    ledger.close()
+    assert Ledger(tmp_path).records[record(0).cell.id].status == "timeout"
+    compact(tmp_path / "ledger", most=most)
+    assert Ledger(tmp_path).records[record(0).cell.id].status == "timeout"
+
+
 def test_a_damaged_compacted_file_is_named(tmp_path):
     folder_of_parts(tmp_path)
     path = compact(tmp_path / "ledger", most=1)
