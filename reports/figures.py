@@ -136,7 +136,10 @@ def save(figure: Figure, path: Path, formats: Sequence[str] = ("png",), dpi: int
     with mpl.rc_context({"svg.hashsalt": path.stem}):
         for name in formats:
             kept = {KEY: key} if key and name == "png" else {}
-            figure.savefig(path.with_suffix(f".{name}"), dpi=dpi, metadata={**FORMATS[name], **kept})
+            # A file that a kill left half written would be taken for one that is drawn.
+            partial = path.with_suffix(f".{name}.partial")
+            figure.savefig(partial, format=name, dpi=dpi, metadata={**FORMATS[name], **kept})
+            partial.replace(path.with_suffix(f".{name}"))
 
 
 def _scatter(axes, embedding: Embedding) -> None:  # type: ignore[no-untyped-def]

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -78,12 +79,12 @@ class Finished:
     config: str = ""
 
     def digest(self, out: Path) -> str:
-        """Of all that a store is to hold of it, and of where: equal where a store needs no change.
+        """Of all that a store is to hold of it, of where, and of who writes it: equal where a store needs no change.
 
         When each run began, which the reports say, is left out.
         """
         shown = [sorted(record.cell.id for record in self.reported), dict(self.headline), self.config]
-        return digest([str(out.resolve()), records_digest(self.records), shown])
+        return digest([version("latentbench"), str(out.resolve()), records_digest(self.records), shown])
 
     def studies(self) -> Iterator[RunSpec]:
         """The parent run of each study that has reported models, as it ended."""

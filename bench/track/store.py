@@ -15,7 +15,7 @@ from bench.suite.metrics import KnownMetrics
 from bench.track.attachments import attach
 from bench.track.moved import take_along
 from bench.track.places import ARTIFACTS, DATABASE
-from bench.track.runs import Finished, RunSpec, by_run, record_run, records_digest, study_run
+from bench.track.runs import Finished, RunSpec, by_run, record_run, records_digest, study_key, study_run
 from bench.track.views import view_tags
 
 # What MLflow takes at once; beside parameters and tags of a run it is fewer.
@@ -49,8 +49,9 @@ class Store:
 
     def holds(self, groups: Mapping[str, Mapping[str, Record]]) -> bool:
         """Whether the runs of these records are all in the store since a suite ended with them."""
-        records = (record for group in groups.values() for record in group.values())
-        return self._held.get(self._tag(_RECORDS)) == records_digest(records) and groups.keys() <= self._runs.keys()
+        records = [record for group in groups.values() for record in group.values()]
+        needed = groups.keys() | {study_key(record) for record in records}
+        return self._held.get(self._tag(_RECORDS)) == records_digest(records) and needed <= self._runs.keys()
 
     def holds_all_of(self, finished: Finished) -> bool:
         """Whether the store was finished with this, so that nothing of it needs to be looked at."""
@@ -73,6 +74,8 @@ class Store:
 
     def finish(self, finished: Finished) -> None:
         """Say in each study's run how it ended, attach the reports, and keep a view of each data set."""
+        # What is killed from here on holds no whole.
+        self._client.set_experiment_tag(self._experiment, self._tag(_WHOLE), "")
         for spec in finished.studies():
             self._finish_study(spec)
         for key, name in finished.other_configurations().items():

@@ -65,12 +65,17 @@ def _off_data(view: View, curves: Tensor) -> Array:
     import torch
     from sklearn.neighbors import NearestNeighbors
 
+    X = view.data.X[view.data.train]
     with torch.no_grad():
-        decoded = torch.stack([decoder(curves.flatten(0, 1)) for decoder in view.decoders]).mean(0).cpu().numpy()
-    X = view.data.X[view.data.train].astype(np.float64)
-    radius = np.sqrt(np.square(X - X.mean(axis=0)).sum(axis=1).mean())
-    nearest = NearestNeighbors(n_neighbors=1).fit(X).kneighbors(decoded)[0]
-    found: Array = nearest.reshape(curves.shape[:2]).mean(axis=1) / max(float(radius), 1e-300)
+        images = torch.stack([decoder(curves.flatten(0, 1)) for decoder in view.decoders]).mean(0)
+    # Beside the mean, decoders that know their deviation give that too.
+    decoded = images[:, : X.shape[1]].cpu().numpy()
+    finite = np.isfinite(decoded).all(axis=1)
+    distance = np.full(len(decoded), np.nan)
+    if finite.any():
+        distance[finite] = NearestNeighbors(n_neighbors=1).fit(X).kneighbors(decoded[finite])[0][:, 0]
+    radius = np.sqrt(X.var(axis=0, dtype=np.float64).sum())
+    found: Array = distance.reshape(curves.shape[:2]).mean(axis=1) / max(float(radius), 1e-300)
     return found
 
 
@@ -85,10 +90,13 @@ def _geodesics_off_data(view: View) -> Array:
 
 
 def _geodesic_off_data(view: View) -> Scores:
+    import torch
+
     i, j = view.geodesic_pairs
     a, b = view.latent[i][:, None], view.latent[j][:, None]
     lines = a + _times(view)[:, None] * (b - a)
-    return {"": float(_geodesics_off_data(view).mean()), "_straight": float(_off_data(view, lines).mean())}
+    off = _off_data(view, torch.cat([view.geodesics.curve(_times(view)), lines]))
+    return {"": float(off[: len(i)].mean()), "_straight": float(off[len(i) :].mean())}
 
 
 def _agreed_geodesics_off_data(view: View) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,16 @@ def test_geodesics_of_a_ring_cross_its_hole_and_those_that_members_agree_on_do_n
     assert agreed_geodesic_off_data.by_point(two).mean() == pytest.approx(agreed)
     with pytest.raises(NotApplicableError, match="an ensemble has"):
         agreed_geodesic_off_data.compute(one)
+
+
+def test_curves_are_compared_with_the_data_by_what_is_decoded_and_not_by_its_deviation():
+    """As decoders of mean and deviation, side by side; and one that overflows gives no number."""
+    ring = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+    plain = view(ring, lambda z: z, 2)
+    certain = replace(plain, own_decoders=(lambda z: torch.cat([z, 0 * z], dim=-1),))
+    assert geodesic_off_data.compute(certain) == pytest.approx(geodesic_off_data.compute(plain), rel=1e-3)
+    overflowing = replace(plain, own_decoders=(lambda z: z / (z - z),))
+    assert np.isnan(geodesic_off_data.by_point(overflowing)).all()
 
 
 def test_energy_statistic_is_zero_for_one_distribution_and_grows_with_the_distance():

@@ -176,6 +176,8 @@ def test_a_run_with_nothing_to_do_leaves_the_store_alone_and_the_next_one_comple
     experiment = client.get_experiment_by_name("small").experiment_id
     (lost, *_) = client.search_runs([experiment], "tags.kind = 'final'")
     client.delete_run(lost.info.run_id)
+    (study, *_) = client.search_runs([experiment], "tags.kind = 'study'")
+    client.delete_run(study.info.run_id)
     write_suite(TRACKED.replace("report_seeds = [0, 1]", "report_seeds = [0, 1, 2]"))
     assert bench("run", "--out", "out").returncode == 0
     after = runs_of(tmp_path / "out")
