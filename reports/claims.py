@@ -12,7 +12,7 @@ import pandas as pd
 from reports.frames import is_over_seeds
 from reports.leaderboard import own_estimate, short
 from reports.samples import SINGULAR, PointsOf, samples_of, standing
-from reports.statistics import Estimate, Sample, change, estimate, is_of_a_ratio_scale, logarithm
+from reports.statistics import LEAST_SEEDS, Estimate, Sample, change, estimate, is_of_a_ratio_scale, logarithm
 
 Verdict = Literal["reproduced", "not reproduced", "inconclusive"]
 
@@ -165,7 +165,11 @@ def _difference(left: _Side, right: _Side | None, claim: Mapping[str, Any]) -> t
     if right is None:
         bound = factor * float(claim["value"])
         low, high = left.estimate.low, left.estimate.high
-        return None if low is None or high is None else (low - bound, high - bound)
+        if low is None or high is None:
+            # Of so many seeds there is no interval where all have one value.
+            same = left.estimate.n >= LEAST_SEEDS
+            return (left.estimate.mean - bound, left.estimate.mean - bound) if same else None
+        return low - bound, high - bound
     if left.sample is not None and right.sample is not None:
         pair = [_scaled(right.sample, factor), left.sample]
         if all(map(is_of_a_ratio_scale, pair)):

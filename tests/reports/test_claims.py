@@ -77,6 +77,13 @@ def test_a_claim_has_to_hold_on_all_of_its_data():
     assert only(both, values).verdict == "inconclusive"
 
 
+@pytest.mark.parametrize(("n_seeds", "verdict"), [(5, "reproduced"), (4, "inconclusive")])
+def test_many_seeds_that_all_have_one_value_are_on_one_side_of_a_bound(n_seeds, verdict):
+    bounded = {**CLAIM, "right": "", "right_metric": "", "value": 1.5}
+    assert only(bounded, {("one", "a", "mcn"): [1.0] * n_seeds}).verdict == verdict
+    assert only({**bounded, "value": 0.5}, {("one", "a", "mcn"): [1.0] * 5}).verdict == "not reproduced"
+
+
 def test_one_seed_without_points_tells_nothing():
     found = only(CLAIM, {("one", "a", "mcn"): [1.0], ("one", "b", "mcn"): [2.0]})
     assert found.verdict == "inconclusive"
