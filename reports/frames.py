@@ -126,7 +126,6 @@ def read_frame(path: Path, better_of: Callable[[str], str | None] = lambda name:
             frame[name] = assumed.get(name, pd.NA)
     try:
         known = frame[list(COLUMNS)].astype(COLUMNS)
-        known = known.fillna({name: assumed[name] for name in ("decoder", "encoder", "split")})
     except (TypeError, ValueError, OverflowError) as error:
         raise FrameError(f"{path}: {error}") from error
     for name in needed[:3]:

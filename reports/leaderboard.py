@@ -171,6 +171,12 @@ def _how(tuning: Mapping[str, Any]) -> str:
     return f"Hyperparameters: best {objectives}{limits} of {of}."
 
 
+def _first(texts: pd.Series, assumed: str) -> str:
+    """The first text there is; frames of other programs may have gaps."""
+    known = texts.dropna()
+    return str(known.iloc[0]) if len(known) else assumed
+
+
 def _row(
     rows: pd.DataFrame,
     method: str,
@@ -181,15 +187,15 @@ def _row(
 ) -> Row:
     models = of_models(rows).drop_duplicates("cell_id")
     fitted = models[~models["status"].isin(["failed", "timeout", "oom", "crashed", "diverged"])]
-    decoder = rows.loc[rows["decoder"].isin(["native", "attached"]), "decoder"]
+    decoders = rows.loc[rows["decoder"].isin(["native", "attached"]), "decoder"]
     stacks = fitted["stack_size"].dropna()
-    kind = str(decoder.iloc[0]) if len(decoder) else "none"
+    kind = _first(decoders, "none")
     samples = samples_of(rows, metrics, points_of)
     return Row(
         method=method,
         decoder=kind,
-        encoder=str(rows["encoder"].iloc[0]),
-        split=str(rows["split"].iloc[0]),
+        encoder=_first(rows["encoder"], "native"),
+        split=_first(rows["split"], "test"),
         n_seeds=int(of_models(final_values(rows))["cell_id"].nunique()),
         fit_seconds=_mean(fitted["fit_seconds"]),
         decoder_seconds=_mean(fitted["decoder_seconds"]),
