@@ -357,6 +357,4 @@ def _over_error(mean: Array, variance: Array, values: Array) -> Array:
 @lru_cache(maxsize=8)
 def _weights(n: int) -> Array:
     """How often each of n things is drawn in each resample (RESAMPLES, n)."""
-    if n == 1:
-        return np.ones((RESAMPLES, 1))
     return np.random.default_rng(n).multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
