@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bench.record.cells import Cell, Group, Unit, digest, unit_from_json
+from bench.record.cells import Cell, Group, Unit, unit_from_json
 from bench.suite import metrics
+from bench.suite.canonical import digest
 from bench.suite.metrics import MetricChoice
 
 

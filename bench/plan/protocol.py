@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from bench.plan.tuner import Chosen, Tuner, Verdict
-from bench.record.cells import Cell, Group, Phase, Unit, digest
+from bench.record.cells import Cell, Group, Phase, Unit
 from bench.record.records import FAILURES, Record
+from bench.suite.canonical import digest
 from bench.suite.choices import MethodChoice, starting_point
 from bench.suite.config import Suite
 from bench.suite.data import DatasetSpec

@@ -8,7 +8,8 @@ from itertools import islice
 from bench.plan.jobs import Job, Setting
 from bench.plan.missing import Missing
 from bench.plan.protocol import Request
-from bench.record.cells import Cell, Group, digest
+from bench.record.cells import Cell, Group
+from bench.suite.canonical import digest
 from bench.suite.choices import MethodChoice
 from bench.suite.config import Suite
 from methods.training.device import device_type

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
-from typing import Any, Literal
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
-from bench.suite.data import DatasetSpec
+from pydantic import AfterValidator
+
+from bench.suite.canonical import canonical, canonical_table, digest, digest_of_text
+from bench.suite.data import DatasetSpec, shared
 
 Phase = Literal["tune", "final"]
 
@@ -19,7 +20,7 @@ class Cell:
     """One model to fit and score: (phase, data set, method, parameters, seed)."""
 
     phase: Phase
-    dataset: DatasetSpec
+    dataset: Annotated[DatasetSpec, AfterValidator(shared)]
     method: str
     target: str
     params: Mapping[str, Any]
@@ -28,12 +29,18 @@ class Cell:
     @cached_property
     def config_id(self) -> str:
         """Hash of the method and its resolved parameters."""
-        return digest({"method": self.method, "target": self.target, "params": self.params})
+        return digest_of_text(canonical_table(**self._configuration))
 
     @cached_property
     def id(self) -> str:
         """Hash of all that determines the result, and of nothing else."""
-        return digest({field.name: getattr(self, field.name) for field in fields(self)})
+        of_run = {"phase": f'"{self.phase}"', "dataset": self.dataset.canonical, "seed": str(self.seed)}
+        return digest_of_text(canonical_table(**self._configuration, **of_run))
+
+    @cached_property
+    def _configuration(self) -> dict[str, str]:
+        """Of a large ledger much of the time to start is that of ids: their parts are written once."""
+        return {name: canonical(getattr(self, name)) for name in ("method", "target", "params")}
 
     @property
     def n_seeds(self) -> int:
@@ -50,7 +57,7 @@ class Group:
     """The reported models of one configuration, for metrics over all of their seeds together."""
 
     phase: Phase
-    dataset: DatasetSpec
+    dataset: Annotated[DatasetSpec, AfterValidator(shared)]
     method: str
     target: str
     params: Mapping[str, Any]
@@ -92,17 +99,5 @@ Unit = Cell | Group
 
 def unit_from_json(written: Mapping[str, Any]) -> Any:
     """The cell or group that `dataclasses.asdict` made this of."""
-    known = {**written, "dataset": _spec(json.dumps(written["dataset"]))}
+    known = {**written, "dataset": DatasetSpec(**written["dataset"])}
     return Group(**{**known, "seeds": tuple(known["seeds"])}) if "seeds" in known else Cell(**known)
-
-
-@lru_cache(maxsize=1_000)
-def _spec(text: str) -> DatasetSpec:
-    """One object for all cells of a data set: there may be very many."""
-    return DatasetSpec(**json.loads(text))
-
-
-def digest(value: Any) -> str:
-    """Hash of a value's canonical JSON: the same for any order of keys."""
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=vars)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -1,101 +1,176 @@
-"""The form of what a ledger's lines hold: a line that was changed or damaged is told apart before it is used."""
+"""What a ledger's lines hold: a line that was changed or damaged is told apart before it is used."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NotRequired
 
-# A type or several, a list of such values, or a table of them; what ends in '?' may be absent.
-Form = Any
+from pydantic import Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 
+from bench.record.records import Record
 
-@dataclass(frozen=True)
-class _Table:
-    """The form of a table.
+SCHEMA = 1
 
-    Attributes:
-        keys: of each value its name, whether it must be there, the types that need no closer look, and its form.
-    """
+_OF_OLD = b'"history"'
 
-    keys: tuple[tuple[str, bool, tuple[type, ...], Form], ...]
-
-
-def _ready(form: Form) -> Form:
-    """A form as it is quick to check by: a large ledger holds millions of values."""
-    if isinstance(form, list):
-        return [_ready(form[0])]
-    if not isinstance(form, dict):
-        return form
-    return _Table(tuple((n.removesuffix("?"), not n.endswith("?"), _types(f), _ready(f)) for n, f in form.items()))
+_exact = with_config(extra="forbid", strict=True)
+_open = with_config(extra="allow", strict=True)
+Version = Literal[1]
 
 
-def _types(form: Form) -> tuple[type, ...]:
-    return form if isinstance(form, tuple) else (form,) if isinstance(form, type) else ()
+@_exact
+class JobEntry(TypedDict):
+    """The records of one job."""
+
+    schema: Version
+    kind: Literal["job"]
+    records: list[Record]
 
 
-_NUMBER = (int, float)
+@_exact
+class Spec(TypedDict):
+    """A `bench.suite.data.DatasetSpec`."""
 
-_SPEC = {"name": str, "target": str, "params": dict, "content": str, "max_rows?": (int, type(None))}
-_SCORE = {
-    "requested": str, "metric": str, "split": str, "value": (int, float, type(None)), "better": str, "status?": str,
-    "reason?": str,
-}  # fmt: skip
-RECORD = _ready({
-    "suite": str, "status": str, "requested": [str], "versions?": dict, "reason": str, "traceback": str,
-    "scores": [_SCORE],
-    "cell": {
-        "phase": str, "dataset": _SPEC, "method": str, "target": str, "params": dict, "seed?": (int, type(None)),
-        "seeds?": [int],
-    },
-    "explained_variance?": (int, float, type(None)), "decoder": str, "encoder?": str, "device": str, "git_sha": str,
-    "git_dirty": bool, "started_at": str, "intermediate": [list],
-    **dict.fromkeys(("fit_seconds", "decoder_seconds", "score_seconds", "warm_up_seconds", "peak_memory_mb"), _NUMBER),
-})  # fmt: skip
-_CONFIGURATION = {"config_id": str, "params": dict, "scores": dict}
-SELECTION = _ready({
-    "dataset": str, "method": str, "spec": _SPEC, "seeds": [int], "note": str, "trials": [str], "group?": str,
-    "front?": [_CONFIGURATION], "rules?": str, **_CONFIGURATION,
-})  # fmt: skip
-_SCORED_BY = {
-    "name": str, "target": str, "version": (int, str), "scope": str, "better": str, "needs": [str], "variants": [[str]],
-}  # fmt: skip
-_CLAIM = {
-    "statement": str, "source": str, "published": str, "metric": str, "left": str, "sign": str, "factor": _NUMBER,
-    "right": str, "right_metric": str, "value": (int, float, type(None)), "datasets": [str],
-}  # fmt: skip
-RUN = _ready({
-    "suite?": str, "command?": str, "config?": str, "methods?": [str], "datasets?": [str], "metrics?": [str],
-    "min_explained_variance?": _NUMBER, "report_seeds?": [int], "tune_seeds?": [int], "data?": dict, "versions?": dict,
-    "hardware?": dict, "started_at?": str, "tuning?": (dict, type(None)), "n_workers?": int, "threads?": int,
-    "device?": str, "git_sha?": str, "git_dirty?": bool, "scored_by?": [_SCORED_BY], "claims?": [_CLAIM],
-})  # fmt: skip
-END = _ready({"wall_seconds": _NUMBER, "busy_seconds": _NUMBER, "n_workers": int})
+    name: str
+    target: str
+    params: dict[str, Any]
+    content: str
+    max_rows: NotRequired[int | None]
 
 
-def check(value: Any, form: Form) -> None:
-    """Whether a value has a form.
+@_open
+class Configuration(TypedDict):
+    """One of those that make a front."""
+
+    config_id: str
+    params: dict[str, Any]
+    scores: dict[str, Any]
+
+
+@_open
+class SelectionEntry(Configuration):
+    """Which configuration is reported for a pair."""
+
+    schema: Version
+    kind: Literal["selection"]
+    dataset: str
+    method: str
+    spec: Spec
+    seeds: list[int]
+    note: str
+    trials: list[str]
+    group: NotRequired[str]
+    front: NotRequired[list[Configuration]]
+    rules: NotRequired[str]
+
+
+@_exact
+class ScoredBy(TypedDict):
+    """A `bench.suite.metrics.MetricChoice`."""
+
+    name: str
+    target: str
+    version: int | str
+    scope: str
+    better: str
+    needs: list[str]
+    variants: NotRequired[list[tuple[str, str]]]
+
+
+@_open
+class Claim(TypedDict):
+    """A `bench.suite.claims.Claim`."""
+
+    statement: str
+    source: str
+    published: str
+    metric: str
+    left: str
+    sign: str
+    factor: float
+    right: str
+    right_metric: str
+    value: float | None
+    datasets: list[str]
+
+
+@_open
+class RunEntry(TypedDict):
+    """What started a run."""
+
+    schema: Version
+    kind: Literal["run"]
+    suite: NotRequired[str]
+    command: NotRequired[str]
+    config: NotRequired[str]
+    methods: NotRequired[list[str]]
+    datasets: NotRequired[list[str]]
+    metrics: NotRequired[list[str]]
+    min_explained_variance: NotRequired[float]
+    report_seeds: NotRequired[list[int]]
+    tune_seeds: NotRequired[list[int]]
+    data: NotRequired[dict[str, Any]]
+    versions: NotRequired[dict[str, Any]]
+    hardware: NotRequired[dict[str, Any]]
+    started_at: NotRequired[str]
+    tuning: NotRequired[dict[str, Any] | None]
+    n_workers: NotRequired[int]
+    threads: NotRequired[int]
+    device: NotRequired[str]
+    git_sha: NotRequired[str]
+    git_dirty: NotRequired[bool]
+    scored_by: NotRequired[list[ScoredBy]]
+    claims: NotRequired[list[Claim]]
+
+
+@_open
+class EndEntry(TypedDict):
+    """How long the run took that was started last."""
+
+    schema: Version
+    kind: Literal["end"]
+    wall_seconds: float
+    busy_seconds: float
+    n_workers: int
+
+
+Entry = JobEntry | SelectionEntry | RunEntry | EndEntry
+KINDS = ("job", "selection", "run", "end")
+_ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="kind")])
+_RECORDS = TypeAdapter(list[Record])
+
+
+def entry_of(line: bytes) -> Entry:
+    """What a line of a ledger says.
 
     Raises:
-        ValueError: it has not.
+        pydantic.ValidationError: it is no entry.
     """
-    if isinstance(form, _Table):
-        _check_table(value, form)
-    elif isinstance(form, list):
-        if not isinstance(value, list | tuple):
-            raise ValueError("not a list")
-        for item in value:
-            check(item, form[0])
-    elif not isinstance(value, form) or (isinstance(value, bool) and form is not bool):
-        raise ValueError("a value of another type")
+    try:
+        return _ENTRY.validate_json(line)
+    except ValidationError:
+        if _OF_OLD not in line:
+            raise
+        return _ENTRY.validate_json(_without_curves(line))
 
 
-def _check_table(value: Any, form: _Table) -> None:
-    if not isinstance(value, dict):
-        raise ValueError("not a table")
-    for name, needed, types, expected in form.keys:
-        if name in value:
-            given = value[name]
-            if type(given) not in types:
-                check(given, expected)
-        elif needed:
-            raise ValueError(f"{name} is missing")
+def records_of(written: Sequence[Any]) -> list[Record]:
+    """The records that `Record.to_json` wrote.
+
+    Raises:
+        pydantic.ValidationError: one of them is no record.
+    """
+    return _RECORDS.validate_json(json.dumps(written))
+
+
+def _without_curves(line: bytes) -> bytes:
+    """A line of an older ledger, which had the curves of training in the records that are beside the models now."""
+    try:
+        written = json.loads(line)
+        for record in written["records"]:
+            record.pop("history", None)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return line
+    return json.dumps(written).encode()

@@ -17,18 +17,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from bench.errors import BadInputError
 from bench.record.compaction import compacted, lines_of, parts_of
-from bench.record.forms import END, RUN, SELECTION, check
+from bench.record.forms import KINDS, SCHEMA, Entry, entry_of
 from bench.record.records import Record
 from bench.record.stamps import next_stamp
-from bench.suite.data import DatasetSpec
 from bench.suite.metrics import KnownMetrics, from_json
 
 log = logging.getLogger(__name__)
 
 FOLDER = "ledger"
-SCHEMA = 1
 
 
 class Part:
@@ -97,46 +97,43 @@ class Ledger:
         entry = {"kind": "selection", "dataset": dataset, "method": method, **json.loads(json.dumps(choice))}
         if self.selections.get((dataset, method)) != entry:
             self._part.append(entry)
-            self._take(entry)
+            self.selections[dataset, method] = entry
 
     def start_run(self, run: Mapping[str, Any]) -> None:
         """Note what started a run: command, suite, versions, hardware, git state, data."""
         entry = {"kind": "run", **run}
         self._part.append(entry)
-        self._take(entry)
+        self.runs.append(entry)
 
     def end_run(self, facts: Mapping[str, Any]) -> None:
         """Note how long the run took that was started last, and how much of it was its cells' own work."""
         entry = {"kind": "end", **facts}
         self._part.append(entry)
-        self._take(entry)
+        self.runs[-1]["end"] = entry
 
     def close(self) -> None:
         self._part.close()
 
     def _read(self) -> None:
-        for path, number, entry in self._lines():
-            try:
-                self._take(entry)
-            except (KeyError, TypeError, ValueError, AttributeError):
-                log.warning("%s:%d is no entry of a ledger and is skipped; its cells run again", path, number)
+        for path, lines in self._files():
+            for number, line in enumerate(lines, start=1):
+                try:
+                    self._take(entry_of(line))
+                except ValidationError:
+                    _explain(path, number, line)
 
-    def _take(self, entry: Mapping[str, Any]) -> None:
+    def _take(self, entry: Entry) -> None:
         if entry["kind"] == "job":
             for record in entry["records"]:
-                self._merge(Record.from_json(record))
-        elif entry["kind"] == "selection":
-            check(entry, SELECTION)
-            DatasetSpec(**entry["spec"])
-            known = {name: value for name, value in entry.items() if name != "schema"}
-            self.selections[known["dataset"], known["method"]] = known
+                self._merge(record)
+            return
+        known = {name: value for name, value in entry.items() if name != "schema"}
+        if entry["kind"] == "selection":
+            self.selections[entry["dataset"], entry["method"]] = known
         elif entry["kind"] == "run":
-            check(entry, RUN)
-            from_json(entry.get("scored_by", ()))
-            self.runs.append({name: value for name, value in entry.items() if name != "schema"})
-        elif entry["kind"] == "end" and self.runs:
-            check(entry, END)
-            self.runs[-1]["end"] = {name: value for name, value in entry.items() if name != "schema"}
+            self.runs.append(known)
+        elif self.runs:
+            self.runs[-1]["end"] = known
 
     def _merge(self, new: Record) -> Record:
         """A later record replaces an earlier one, but a good cell stays good, with its scores and first timings.
@@ -161,25 +158,6 @@ class Ledger:
         self.records[new.cell.id] = new
         return new
 
-    def _lines(self) -> Iterator[tuple[Path, int, dict[str, Any]]]:
-        for path, lines in self._files():
-            for number, line in enumerate(lines, start=1):
-                try:
-                    entry = json.loads(line)
-                    known = entry["kind"] in ("job", "selection", "run", "end")
-                except (ValueError, KeyError, TypeError):
-                    known = False
-                if not known:
-                    torn = "was cut off by a kill" if not line.endswith(b"\n") else "cannot be read"
-                    log.warning("%s:%d %s and is skipped; its cells run again", path, number, torn)
-                    continue
-                if entry.get("schema") != SCHEMA:
-                    raise BadInputError(
-                        f"{path}:{number}: written by another version of latentbench (schema {entry.get('schema')}, "
-                        f"this one has {SCHEMA}); choose another --out"
-                    )
-                yield path, number, entry
-
     def _files(self) -> Iterator[tuple[Path, Iterable[bytes]]]:
         """All files with their lines: first what was compacted, then the parts that were not.
 
@@ -197,6 +175,27 @@ class Ledger:
         for path in sorted(self.folder.glob("*.jsonl")):
             if path.name not in held:
                 yield path, _lines_of_part(path)
+
+
+def _explain(path: Path, number: int, line: bytes) -> None:
+    """Say what is wrong with a line that is no entry.
+
+    Raises:
+        BadInputError: it was written by another version.
+    """
+    try:
+        written = json.loads(line)
+        schema = written.get("schema") if written["kind"] in KINDS else SCHEMA
+    except (ValueError, KeyError, TypeError, RecursionError):
+        torn = "was cut off by a kill" if not line.endswith(b"\n") else "cannot be read"
+        log.warning("%s:%d %s and is skipped; its cells run again", path, number, torn)
+        return
+    if schema != SCHEMA:
+        raise BadInputError(
+            f"{path}:{number}: written by another version of latentbench (schema {schema}, "
+            f"this one has {SCHEMA}); choose another --out"
+        )
+    log.warning("%s:%d is no entry of a ledger and is skipped; its cells run again", path, number)
 
 
 @contextmanager
@@ -229,8 +228,9 @@ def records_after(part: Path, position: int) -> tuple[list[Record], int]:
         return [], position
     found: list[Record] = []
     for line in whole.splitlines():
-        with suppress(ValueError, KeyError, TypeError, AttributeError):
-            found += [Record.from_json(record) for record in json.loads(line)["records"]]
+        with suppress(ValidationError):
+            entry = entry_of(line)
+            found += entry["records"] if entry["kind"] == "job" else []
     return found, position + len(whole) + 1
 
 

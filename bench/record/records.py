@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from sys import intern
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
-from bench.record.cells import Unit, unit_from_json
-from bench.record.forms import RECORD, check
+from pydantic import Field, with_config
+
+from bench.record.cells import Unit
 from bench.suite.metrics import MetricChoice
 
 Status = Literal["ok", "failed", "timeout", "oom", "crashed", "diverged", "pruned"]
-# Fields of older ledgers: curves of training are beside the models now.
-_NO_LONGER = frozenset({"history"})
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "oom", "crashed", "diverged")
+# A ledger has what is not finite as text.
+_Number = Annotated[float, Field(strict=False)]
+_exact = with_config(extra="forbid", strict=True)
 
 
+@_exact
 @dataclass(frozen=True, slots=True)
 class Score:
     """One value of one metric. `requested` is the metric asked for, `metric` the name with its variant.
@@ -35,6 +37,7 @@ class Score:
     reason: str = ""
 
 
+@_exact
 @dataclass(frozen=True)
 class Record:
     """What became of one cell, or of one group: its status, its scores, what it cost, and on what.
@@ -45,7 +48,7 @@ class Record:
     """
 
     suite: str
-    cell: Unit
+    cell: Annotated[Unit, Field(union_mode="left_to_right")]
     status: Status
     requested: tuple[str, ...]
     versions: Mapping[str, int | str] = field(default_factory=dict)
@@ -65,7 +68,7 @@ class Record:
     git_sha: str = ""
     git_dirty: bool = False
     started_at: str = ""
-    intermediate: tuple[tuple[int, float], ...] = ()
+    intermediate: tuple[tuple[int, _Number], ...] = ()
 
     def value(self, metric: str) -> float | None:
         """The headline value of a metric, or None."""
@@ -77,18 +80,6 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         return _encode(asdict(self))
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Record:
-        check(values, RECORD)
-        if values["status"] not in ("ok", "pruned", *FAILURES) or values["cell"]["phase"] not in ("tune", "final"):
-            raise ValueError("no such status or phase")
-        fields = {name: value for name, value in values.items() if name not in _NO_LONGER}
-        fields["cell"] = unit_from_json(fields["cell"])
-        fields["requested"] = tuple(fields["requested"])
-        fields["scores"] = tuple(map(_score, fields["scores"]))
-        fields["intermediate"] = tuple((int(step), float(value)) for step, value in fields["intermediate"])
-        return cls(**fields)
 
 
 class Asked(TypedDict):
@@ -109,12 +100,6 @@ def asked(metrics: Sequence[MetricChoice]) -> Asked:
 def empty_scores(metrics: Iterable[MetricChoice], split: str, reason: str) -> list[Score]:
     """The rows of a cell that failed: every requested metric, without a value."""
     return [Score(metric.name, metric.name, split, None, metric.better, "failed", reason) for metric in metrics]
-
-
-def _score(written: Mapping[str, Any]) -> Score:
-    # One string for all scores that say the same: there may be millions.
-    fields: dict[str, Any] = {name: intern(value) if type(value) is str else value for name, value in written.items()}
-    return Score(**fields)
 
 
 def _encode(value: Any) -> Any:

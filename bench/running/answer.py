@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.plan.jobs import Job, job_from_json
+from bench.record.forms import records_of
 from bench.record.records import Record, Status
 
 # Asked with (job, cell position, epoch, score) whether a cell shall stop early.
@@ -131,7 +132,7 @@ def finished(job: Job, answered: Mapping[str, Any], log: Path) -> Finished:
     if answered["event"] == "failed":
         failure = Failure(answered["status"], answered["reason"], answered["traceback"], log)
     else:
-        records = tuple(Record.from_json(record) for record in answered["records"])
+        records = tuple(records_of(answered["records"]))
     return Finished(job, records, failure, float(answered["seconds"]), float(answered["warm_up_seconds"]))
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BadInputError
 from bench.suite import registry
+from bench.suite.canonical import canonical
 
 if TYPE_CHECKING:
     from bench.suite.choices import DatasetChoice
@@ -25,6 +27,19 @@ class DatasetSpec:
     params: Mapping[str, Any]
     content: str
     max_rows: int | None = None
+
+    @cached_property
+    def canonical(self) -> str:
+        """Its canonical JSON."""
+        return canonical(self)
+
+
+_SHARED: dict[str, DatasetSpec] = {}
+
+
+def shared(spec: DatasetSpec) -> DatasetSpec:
+    """One object for all cells of a data set: there may be very many."""
+    return _SHARED.setdefault(repr(spec), spec)
 
 
 def load_data(spec: DatasetSpec, root: Path) -> Data:

@@ -18,9 +18,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from bench.record import models
-from bench.record.cells import Group, Unit, digest
+from bench.record.cells import Group, Unit
 from bench.record.records import FAILURES, Record
 from bench.suite.axes import axis_of
+from bench.suite.canonical import digest
 from bench.suite.metrics import KnownMetrics
 
 _MAX_PARAM, _MAX_TAG, _MAX_DIGEST = 6_000, 7_900, 36

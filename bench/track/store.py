@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from bench.record.cells import digest
 from bench.record.records import Record
+from bench.suite.canonical import digest
 from bench.suite.metrics import KnownMetrics
 from bench.track.attachments import attach
 from bench.track.moved import take_along

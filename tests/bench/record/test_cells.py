@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -9,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.plan.jobs import Job, Setting, job_from_json, job_to_json
-from bench.record.cells import Cell, digest
+from bench.record.cells import Cell
+from bench.record.forms import records_of
 from bench.record.records import Record, Score
+from bench.suite.canonical import digest
 from bench.suite.data import DatasetSpec
 from bench.suite.metrics import metric_choice
 
@@ -55,7 +56,7 @@ def test_records_survive_json_also_with_nan_and_infinity(first, second):
         suite="s", cell=CELL, status="diverged", requested=("mcn",),
         intermediate=((4, first), (8, second)), scores=(Score("mcn", "mcn", "test", None, "lower", "n/a", "why"),),
     )  # fmt: skip
-    again = Record.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False)))
+    again = records_of([record.to_json()])[0]
     assert again.cell == record.cell and again.scores == record.scores and again.cell.id == CELL.id
     for before, after in ((first, again.intermediate[0][1]), (second, again.intermediate[1][1])):
         assert after == before or (math.isnan(before) and math.isnan(after))
