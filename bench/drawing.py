@@ -190,12 +190,13 @@ class Drawer:
         self, frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], run: Mapping[str, Any]
     ) -> list[Picture]:
         """The best score so far after each trial, and what mattered, where one objective was tuned for."""
-        from reports.tuning import best_so_far, importance_figure, importances, tuning_figure
+        from reports.tuning import best_so_far, importance_figure, importances, tuned, tuning_figure
 
         objectives = (run.get("tuning") or {}).get("objectives", ())
-        curves = best_so_far(frame, selections, objectives[0]) if len(objectives) == 1 else {}
-        if not curves:
+        trials = tuned(frame, selections, objectives[0]) if len(objectives) == 1 else []
+        if not trials:
             return []
+        curves = best_so_far(trials)
         alt = f"The best {objectives[0]} after each trial, a line for each tuned method, a panel for each data set."
         drawn = [
             picture
@@ -204,7 +205,7 @@ class Drawer:
                 f"tuning{place}", "Tuning", alt, tuning_figure, dict(some), objectives[0], self.style
             )
         ]
-        shares = importances(frame, selections, objectives[0])
+        shares = importances(trials)
         if shares:
             title = f"Which hyperparameters {objectives[0]} depended on in tuning"
             alt = f"Bars: the share of {objectives[0]}'s variance over the search space that each parameter explains."
@@ -249,7 +250,8 @@ class Drawer:
 
     def galleries(self, records: Sequence[Record], lost: Mapping[str, str | None]) -> list[Gallery]:
         """The pictures of each reported method on each data set: of the first seed, and of all seeds together."""
-        reported = _reported_models(records)
+        saved = models.saved(self.out)
+        reported = [cell for cell in _reported_models(records) if cell.id in saved]
         first = _first_of_each(c for c in reported if models.has_pictures(models.model_folder(self.out, c.id)))
         groups = {
             (record.cell.dataset.name, record.cell.method): record.cell

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from reports.claims import Judged
     from reports.content import Card, Content
     from reports.leaderboard import Board
+    from reports.samples import PointsOf
 
 FRAME = "results.parquet"
 REPORT = "report.md"
@@ -117,7 +117,7 @@ def leaderboards(
     return boards(
         as_reported(frame, reported_configurations(selections)), decoder_metrics,
         run.get("methods", ()), run.get("datasets", ()), run.get("metrics", ()),
-        points_of=partial(_points, out), tuning=run.get("tuning"),
+        points_of=_points_of(out), tuning=run.get("tuning"),
     )  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def _claims(
     from reports.frames import as_reported
 
     shown = as_reported(frame, reported_configurations(selections))
-    return judged(run.get("claims", ()), shown, partial(_points, out))
+    return judged(run.get("claims", ()), shown, _points_of(out))
 
 
 def leaderboards_of(ledger: Ledger, out: Path) -> list[Board]:
@@ -143,8 +143,10 @@ def leaderboards_of(ledger: Ledger, out: Path) -> list[Board]:
     return leaderboards(frame_of_ledger(ledger), run, _selections(ledger, run), out)
 
 
-def _points(out: Path, cell_id: str) -> Mapping[str, Any]:
-    return models.load_points(models.model_folder(out, cell_id))
+def _points_of(out: Path) -> PointsOf:
+    """The scores by point that the models of a result folder have."""
+    saved = models.saved(out)
+    return lambda cell: models.load_points(models.model_folder(out, cell)) if cell in saved else {}
 
 
 def _content(out: Path, formats: Sequence[str], frame: pd.DataFrame, ledger: Ledger | None) -> Content:
@@ -167,7 +169,7 @@ def _content(out: Path, formats: Sequence[str], frame: pd.DataFrame, ledger: Led
     records = list(reported(ledger)) if ledger else []
     lost = {r.cell.id: too_little(r.explained_variance, _least_explained(ledger)) for r in records} if ledger else {}
     objectives = (run.get("tuning") or {}).get("objectives", ())
-    traded = tradeoffs(frame, selections, objectives, methods, partial(_points, out)) if len(objectives) > 1 else []
+    traded = tradeoffs(frame, selections, objectives, methods, _points_of(out)) if len(objectives) > 1 else []
     kernels = read_kernels(out)
     return Content(
         frame, boards, ranks,

@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from reports.frames import is_over_seeds
 from reports.leaderboard import own_estimate, short
-from reports.samples import SINGULAR, PointsOf, samples_of, standing
+from reports.samples import SINGULAR, PointsOf, by_metric, samples_of, standing
 from reports.statistics import LEAST_SEEDS, Estimate, Sample, change, estimate, is_of_a_ratio_scale, logarithm
 
 Verdict = Literal["reproduced", "not reproduced", "inconclusive"]
@@ -146,14 +145,14 @@ class _NoScoreError(ValueError):
 
 
 def _side(here: pd.DataFrame, method: str, metric: str, points_of: PointsOf) -> _Side:
-    rows = here[here["method"] == method]
-    status, reason = standing(rows, metric)
+    scores = by_metric(here[here["method"] == method])
+    status, reason = standing(scores, metric)
     if status not in ("ok", SINGULAR):
         raise _NoScoreError(f"{method}: {metric} {status}" + (f", {reason}" if reason else ""))
-    if is_over_seeds(rows[rows["metric"] == metric]).all():
-        return _Side(own_estimate(rows, metric), None)
-    sample = samples_of(rows, [metric], points_of)[metric]
-    return _Side(estimate(sample), sample)
+    sample = samples_of(scores, [metric], points_of).get(metric)
+    found = own_estimate(scores, metric) if sample is None else estimate(sample)
+    assert found is not None, "a score that counts has a value"
+    return _Side(found, sample)
 
 
 def _difference(left: _Side, right: _Side | None, claim: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,12 @@ COLUMNS = {
     "git_sha": "string", "git_dirty": "boolean", "started_at": "string", "axis": "string",
 }  # fmt: skip
 
+_OF_SCORES = frozenset({"split", "metric", "value", "better", "status", "reason"})
 _TEXT = "string"
+_TEXTS = [name for name, dtype in COLUMNS.items() if dtype == _TEXT]
 # So many at once are made and written: as texts they take much memory.
 _ROWS = 20_000
+_UNITS = 2_000
 _ORDER = ["phase", "dataset", "method", "config_id", "seed", "metric"]
 
 
@@ -32,13 +35,22 @@ class FrameError(ValueError):
 
 
 def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """The frame of these rows, in an order that does not depend on theirs; its texts are categories."""
+    """The frame of these rows, in an order that does not depend on theirs; its texts are categories.
+
+    Args:
+        rows: values by column. One with 'scores', a list of such, stands for as many rows: each has what its score
+            says in the columns of scores, and shares all others.
+    """
     columns = {name: _Texts() if dtype == _TEXT else _Numbers(dtype) for name, dtype in COLUMNS.items()}
+    counts: list[int] = []
     left = iter(rows)
-    while some := list(islice(left, _ROWS)):
+    while some := list(islice(left, _UNITS)):
+        scores = [row.get("scores", (row,)) for row in some]
+        counts += map(len, scores)
         for name, column in columns.items():
-            column.extend([row.get(name) for row in some])
-    frame = pd.DataFrame({name: column.values() for name, column in columns.items()})
+            column.extend([row.get(name) for row in (chain(*scores) if name in _OF_SCORES else some)])
+    number = np.repeat(np.arange(len(counts)), counts)
+    frame = pd.DataFrame({n: c.values() if n in _OF_SCORES else c.values()[number] for n, c in columns.items()})
     return frame.sort_values(_ORDER, kind="stable", ignore_index=True)
 
 
@@ -80,13 +92,20 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    def table(start: int) -> pa.Table:
-        return pa.Table.from_pandas(frame.iloc[start : start + _ROWS].astype(COLUMNS), preserve_index=False)
+    schema = pa.Schema.from_pandas(frame.iloc[:0].astype(COLUMNS), preserve_index=False)
+    texts = {name: pa.array(frame[name].cat.categories, schema.field(name).type) for name in _TEXTS}
+
+    def column(name: str, values: pd.Series[Any]) -> pa.Array:
+        if name not in texts:
+            return pa.array(values, schema.field(name).type)
+        codes = values.cat.codes.to_numpy()
+        return texts[name].take(pa.array(codes, mask=codes < 0))
 
     partial = path.with_name(path.name + ".partial")
-    with pq.ParquetWriter(partial, table(len(frame)).schema) as file:
+    with pq.ParquetWriter(partial, schema) as file:
         for start in range(0, len(frame), _ROWS):
-            file.write_table(table(start))
+            rows = frame.iloc[start : start + _ROWS]
+            file.write_table(pa.table([column(name, rows[name]) for name in schema.names], schema))
     partial.replace(path)
 
 

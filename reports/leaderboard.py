@@ -11,7 +11,7 @@ import pandas as pd
 
 from reports.comparison import Candidate, best_of
 from reports.frames import final_values, in_order, of_models
-from reports.samples import PointsOf, no_points, samples_of, standing
+from reports.samples import PointsOf, Scores, by_metric, no_points, samples_of, standing
 from reports.statistics import Estimate, Sample, estimate
 from reports.tails import Tail, tail_of
 
@@ -139,22 +139,27 @@ def boards(
         points_of: gives the scores of a model by point, from its cell id.
         tuning: what hyperparameters were chosen by: objectives, limits, limited, trials, seeds.
     """
-    final = frame[frame["phase"] == "final"]
+    groups = _groups(frame)
     found = []
-    for dataset in in_order(final["dataset"], datasets):
-        here = final[final["dataset"] == dataset]
+    for dataset in in_order((of for phase, of, _ in groups if phase == "final"), datasets):
+        of_method = {method: rows for (phase, of, method), rows in groups.items() if (phase, of) == ("final", dataset)}
+        here = pd.concat([rows.drop_duplicates("metric")[["metric", "better"]] for rows in of_method.values()])
         names = [name for name in in_order(here["metric"], metrics) if name in metrics or not metrics]
         better = {name: str(here.loc[here["metric"] == name, "better"].iloc[0]) for name in names}
-        of_method = {method: here[here["method"] == method] for method in in_order(here["method"], methods)}
-        of_trials = frame[(frame["dataset"] == dataset) & (frame["phase"] == "tune")]
         rows = [
-            _row(rows, method, names, decoder_metrics, points_of, of_trials[of_trials["method"] == method])
-            for method, rows in of_method.items()
+            _row(of_method[method], method, names, decoder_metrics, points_of, groups.get(("tune", dataset, method)))
+            for method in in_order(of_method, methods)
         ]
         ranked = _with_best(rows, better)
         tuned = tuple(dict.fromkeys((*tuning["objectives"], *tuning["limited"]))) if tuning else ()
         found.append(Board(dataset, tuple(names), better, ranked, tuned, _how(tuning) if tuning else ""))
     return found
+
+
+def _groups(frame: pd.DataFrame) -> dict[tuple[str, ...], pd.DataFrame]:
+    """The rows by phase, data set and method."""
+    groups = frame.groupby(["phase", "dataset", "method"], observed=True)
+    return {tuple(map(str, key)): rows for key, rows in groups}
 
 
 def _how(tuning: Mapping[str, Any]) -> str:
@@ -183,14 +188,15 @@ def _row(
     metrics: Sequence[str],
     decoder_metrics: Collection[str],
     points_of: PointsOf,
-    of_trials: pd.DataFrame,
+    trials: pd.DataFrame | None,
 ) -> Row:
     models = of_models(rows).drop_duplicates("cell_id")
     fitted = models[~models["status"].isin(["failed", "timeout", "oom", "crashed", "diverged"])]
     decoders = rows.loc[rows["decoder"].isin(["native", "attached"]), "decoder"]
     stacks = fitted["stack_size"].dropna()
     kind = _first(decoders, "none")
-    samples = samples_of(rows, metrics, points_of)
+    scores = by_metric(rows)
+    samples = samples_of(scores, metrics, points_of)
     return Row(
         method=method,
         decoder=kind,
@@ -200,18 +206,17 @@ def _row(
         fit_seconds=_mean(fitted["fit_seconds"]),
         decoder_seconds=_mean(fitted["decoder_seconds"]),
         stack_size=int(stacks.max()) if len(stacks) else 1,
-        trials=int(of_trials["config_id"].nunique()),
-        tune_seconds=_seconds_of(of_trials.drop_duplicates("cell_id")),
+        trials=0 if trials is None else int(trials["config_id"].nunique()),
+        tune_seconds=None if trials is None else _seconds_of(trials.drop_duplicates("cell_id")),
         entries={
-            name: _entry(rows, name, samples.get(name), kind if name in decoder_metrics else "") for name in metrics
+            name: _entry(scores, name, samples.get(name), kind if name in decoder_metrics else "") for name in metrics
         },
     )
 
 
-def _seconds_of(models: pd.DataFrame) -> float | None:
+def _seconds_of(models: pd.DataFrame) -> float:
     """Of fitting and scoring them, all together."""
-    known = models[["fit_seconds", "decoder_seconds", "score_seconds"]].fillna(0).to_numpy(dtype=np.float64)
-    return float(known.sum()) if len(models) else None
+    return float(models[["fit_seconds", "decoder_seconds", "score_seconds"]].fillna(0).to_numpy(dtype=np.float64).sum())
 
 
 def _mean(values: pd.Series) -> float | None:
@@ -219,19 +224,22 @@ def _mean(values: pd.Series) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def _entry(rows: pd.DataFrame, name: str, sample: Sample | None, among: str) -> Entry:
-    status, reason = standing(rows, name)
+def _entry(scores: Scores, name: str, sample: Sample | None, among: str) -> Entry:
+    status, reason = standing(scores, name)
     if sample is not None:
         return Entry(estimate(sample), status, reason, tail=tail_of(sample), among=among, sample=sample)
-    valued = rows[(rows["metric"] == name) & rows["value"].notna()]
-    return Entry(own_estimate(rows, name) if len(valued) else None, status, reason, among=among)
+    return Entry(own_estimate(scores, name), status, reason, among=among)
 
 
-def own_estimate(rows: pd.DataFrame, name: str) -> Estimate:
-    """A value over seeds, with the interval that its metric gave."""
-    known = rows.dropna(subset="value").drop_duplicates("metric").set_index("metric")
-    low, high = (known["value"].get(f"{name}_{end}") for end in ("low", "high"))
-    return Estimate(float(known["value"][name]), low, high, int(known["n_seeds"][name]), over="models and pairs")
+def own_estimate(scores: Scores, name: str) -> Estimate | None:
+    """A value over seeds, with the interval that its metric gave; None where there is no value."""
+    ends = f"{name}_low", f"{name}_high"
+    known = {key: scores[key].dropna(subset="value") for key in (name, *ends) if key in scores}
+    values = {key: float(here["value"].iloc[0]) for key, here in known.items() if len(here)}
+    if name not in values:
+        return None
+    low, high = map(values.get, ends)
+    return Estimate(values[name], low, high, int(known[name]["n_seeds"].iloc[0]), over="models and pairs")
 
 
 def _with_best(rows: Sequence[Row], better: Mapping[str, str]) -> tuple[Row, ...]:

@@ -108,8 +108,19 @@ def _cell(board: Board, name: str, entry: Entry) -> dict[str, Any]:
 
 
 def _embedded(out: Path, path: str) -> str:
-    """A picture as part of the page: at most as wide as a screen, as WebP."""
-    with Image.open(out / path) as picture:
+    """A picture as part of the page, from a small one that is made of it once and kept beside it."""
+    large = out / path
+    small = large.with_suffix(".webp")
+    if not small.is_file() or small.stat().st_mtime_ns < large.stat().st_mtime_ns:
+        partial = small.with_name(f"{small.name}.partial")
+        partial.write_bytes(_shrunk(large))
+        partial.replace(small)
+    return f"data:image/webp;base64,{base64.b64encode(small.read_bytes()).decode()}"
+
+
+def _shrunk(path: Path) -> bytes:
+    """A picture at most as wide as a screen, as WebP."""
+    with Image.open(path) as picture:
         shown = picture.convert("RGB")
     scale = min(1, _WIDEST / shown.width, _MOST_PIXELS / shown.height)
     if scale < 1:
@@ -117,7 +128,7 @@ def _embedded(out: Path, path: str) -> str:
         shown = shown.resize(size, Image.Resampling.LANCZOS)
     found = io.BytesIO()
     shown.save(found, "WEBP", quality=_QUALITY, method=1)
-    return f"data:image/webp;base64,{base64.b64encode(found.getvalue()).decode()}"
+    return found.getvalue()
 
 
 def _json(value: Any) -> str:

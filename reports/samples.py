@@ -24,13 +24,23 @@ def no_points(cell_id: str) -> Mapping[str, Array]:
     return {}
 
 
-def samples_of(rows: pd.DataFrame, metrics: Sequence[str], points_of: PointsOf) -> dict[str, Sample]:
+Scores = Mapping[str, pd.DataFrame]
+_OF_A_SCORE = ["cell_id", "seed", "n_seeds", "split", "metric", "value", "better", "status", "reason"]
+
+
+def by_metric(rows: pd.DataFrame) -> Scores:
+    """The rows of one method on one data set, by the metric that they are of."""
+    return {str(name): here for name, here in rows[_OF_A_SCORE].groupby("metric", observed=True, sort=False)}
+
+
+def samples_of(scores: Scores, metrics: Sequence[str], points_of: PointsOf) -> dict[str, Sample]:
     """For each metric the values of one method on one data set: of the models whose values count, or of all."""
-    of_each = of_models(rows)[["cell_id", "seed", "split", "metric", "value", "status"]]
-    by_cell = {str(cell): points_of(str(cell)) for cell in of_each["cell_id"].dropna().unique()}
+    of_each = {name: of_models(scores[name]) for name in metrics if name in scores}
+    cells = {str(cell): None for here in of_each.values() for cell in here["cell_id"].dropna()}
+    by_cell = {cell: points_of(cell) for cell in cells}
     found = {}
-    for name in metrics:
-        here = of_each[(of_each["metric"] == name) & of_each["value"].notna()].sort_values("seed")
+    for name, rows in of_each.items():
+        here = rows[rows["value"].notna()].sort_values("seed")
         counted = here[here["status"] != COLLAPSED]
         here = counted if len(counted) else here
         if len(here):
@@ -47,10 +57,11 @@ def samples_of(rows: pd.DataFrame, metrics: Sequence[str], points_of: PointsOf) 
     return found
 
 
-def standing(rows: pd.DataFrame, name: str) -> tuple[str, str]:
+def standing(scores: Scores, name: str) -> tuple[str, str]:
     """Whether the score of one method on one data set counts ('ok'), or what it is else; and why."""
-    scores = rows[["metric", "value", "status", "reason"]]
-    here = scores[scores["metric"] == name]
+    if name not in scores:
+        return "–", ""
+    here = scores[name]
     valued = here[here["value"].notna()]
     if not len(valued):
         statuses, reasons = (here[column].dropna().unique().tolist() for column in ("status", "reason"))
@@ -60,8 +71,8 @@ def standing(rows: pd.DataFrame, name: str) -> tuple[str, str]:
         if len(such):
             some = f"{len(such)} of {len(valued)} " if len(such) < len(valued) else ""
             return some + status, str(such["reason"].iloc[0])
-    singular = rows.loc[rows["metric"] == f"{name}_rank_deficient", "value"].dropna()
-    if (singular > 0).any():
+    singular = scores.get(f"{name}_rank_deficient")
+    if singular is not None and (singular["value"].dropna() > 0).any():
         # Such a mean holds points with the largest number that precision can tell, in place of infinity.
         return SINGULAR, "the decoder ignores a latent direction at some points"
     return "ok", ""

@@ -18,7 +18,7 @@ import pandas as pd
 
 from reports.comparison import Candidate, best_of
 from reports.frames import in_order
-from reports.samples import PointsOf, samples_of, standing
+from reports.samples import PointsOf, by_metric, samples_of, standing
 from reports.statistics import Estimate, Sample, estimate
 
 Array = np.ndarray
@@ -113,8 +113,10 @@ def tradeoffs(
     fronts: dict[str, dict[str, list[Point]]] = {}
     for choice in selections:
         here = final[(final["dataset"] == choice["dataset"]) & (final["method"] == choice["method"])]
-        points = [_point(here[here["config_id"] == entry["config_id"]], entry["scores"], objectives, points_of)
-                  for entry in choice.get("front", ())]  # fmt: skip
+        points = [
+            _point(here[here["config_id"] == entry["config_id"]], entry["scores"], objectives, points_of)
+            for entry in choice.get("front", ())
+        ]
         if points:
             fronts.setdefault(choice["dataset"], {})[choice["method"]] = points
     found = []
@@ -128,9 +130,10 @@ def tradeoffs(
 
 
 def _point(rows: pd.DataFrame, tuned: Mapping[str, float], objectives: Sequence[str], points_of: PointsOf) -> Point:
-    samples = samples_of(rows, [*objectives, "explained_variance"], points_of)
+    scores = by_metric(rows)
+    samples = samples_of(scores, [*objectives, "explained_variance"], points_of)
     for name in objectives:
-        status, reason = standing(rows, name)
+        status, reason = standing(scores, name)
         if status != "ok" or name not in samples:
             return Point(tuned, samples, ranked=False, reason=f"{status} {reason}".strip())
     return Point(tuned, samples, ranked=True)

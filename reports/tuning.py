@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from reports.palette import Style
 from reports.panels import Margins, panels
 
+Array = np.ndarray
 Curves = dict[str, list[float]]
 # By method, the share of each hyperparameter.
 Shares = dict[str, dict[str, float]]
@@ -21,16 +23,54 @@ Shares = dict[str, dict[str, float]]
 LEAST_TRIALS = 10
 
 
-def best_so_far(frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], objective: str) -> dict[str, Curves]:
+@dataclass(frozen=True)
+class Tuned:
+    """The trials of one method on one data set, in the order asked.
+
+    Attributes:
+        params: by trial, as JSON. values: of the objective, means over the tuning seeds (n_trials,).
+    """
+
+    dataset: str
+    method: str
+    lower: bool
+    params: Sequence[str]
+    values: Array
+
+
+def tuned(frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], objective: str) -> list[Tuned]:
+    """The trials of each tuned data set and method that the objective was scored in."""
+    rows = frame[(frame["phase"] == "tune") & (frame["metric"] == objective)]
+    of_pair = dict(iter(rows.groupby(["dataset", "method"], observed=True)))
+    pairs = [(choice, of_pair.get((choice["dataset"], choice["method"]))) for choice in selections]
+    found = [_tuned(choice, here) for choice, here in pairs if here is not None]
+    return [trials for trials in found if len(trials.values)]
+
+
+def _tuned(choice: Mapping[str, Any], rows: pd.DataFrame) -> Tuned:
+    order = {cell: at for at, cell in enumerate(choice["trials"])}
+    here = rows.assign(at=rows["cell_id"].map(order).astype("Float64"), value=rows["value"].astype(float))
+    trials = (
+        here.dropna(subset="at")
+        .groupby("config_id", observed=True)
+        .agg(at=("at", "min"), value=("value", "mean"), params=("params", "first"))
+        .sort_values("at")
+    )
+    lower = str(rows["better"].iloc[0]) == "lower"
+    values = trials["value"].to_numpy(dtype=np.float64)
+    return Tuned(str(choice["dataset"]), str(choice["method"]), lower, trials["params"].tolist(), values)
+
+
+def best_so_far(trials: Iterable[Tuned]) -> dict[str, Curves]:
     """By data set and method, the best mean over tuning seeds after each trial, in the order they were asked."""
     found: dict[str, Curves] = {}
-    for dataset, method, trials in _trials(frame, selections, objective):
-        best = (np.fmin if trials.attrs["lower"] else np.fmax).accumulate(trials["value"].to_numpy())
-        found.setdefault(dataset, {})[method] = best.tolist()
+    for one in trials:
+        best = (np.fmin if one.lower else np.fmax).accumulate(one.values)
+        found.setdefault(one.dataset, {})[one.method] = best.tolist()
     return found
 
 
-def importances(frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], objective: str) -> dict[str, Shares]:
+def importances(trials: Iterable[Tuned]) -> dict[str, Shares]:
     """By data set and method, the share of the objective's variance over the search space that each parameter explains.
 
     Only where at least two parameters were searched, in at least 10 trials with a score.
@@ -38,33 +78,13 @@ def importances(frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], ob
     Source: functional ANOVA, Hutter, Hoos and Leyton-Brown, ICML 2014, by Optuna.
     """
     found: dict[str, Shares] = {}
-    for dataset, method, trials in _trials(frame, selections, objective):
-        known = trials[np.isfinite(trials["value"])]
-        params = pd.DataFrame([json.loads(text) for text in known["params"]], index=known.index)
+    for one in trials:
+        known = np.isfinite(one.values)
+        params = pd.DataFrame([json.loads(text) for text, scored in zip(one.params, known, strict=True) if scored])
         searched = [name for name in params if params[name].map(json.dumps).nunique() > 1]
-        if len(known) >= LEAST_TRIALS and len(searched) > 1:
-            found.setdefault(dataset, {})[method] = _shares(params[searched], known["value"].to_numpy())
+        if known.sum() >= LEAST_TRIALS and len(searched) > 1:
+            found.setdefault(one.dataset, {})[one.method] = _shares(params[searched], one.values[known])
     return found
-
-
-def _trials(
-    frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], objective: str
-) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Of each tuned data set and method the trials in the order asked: params, and their value, a mean over seeds."""
-    rows = frame[(frame["phase"] == "tune") & (frame["metric"] == objective)]
-    for choice in selections:
-        order = {cell: at for at, cell in enumerate(choice["trials"])}
-        here = rows[rows["cell_id"].isin(list(order))]
-        if here.empty:
-            continue
-        trials = (
-            here.assign(at=[order[cell] for cell in here["cell_id"]], value=here["value"].astype(float))
-            .groupby("config_id", observed=True)
-            .agg(at=("at", "min"), value=("value", "mean"), params=("params", "first"))
-            .sort_values("at")
-        )
-        trials.attrs["lower"] = str(here["better"].iloc[0]) == "lower"
-        yield str(choice["dataset"]), str(choice["method"]), trials
 
 
 def _shares(params: pd.DataFrame, values: np.ndarray) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reports.frames import in_order
-from reports.samples import BY_CONSTRUCTION, PointsOf, samples_of, standing
+from reports.samples import BY_CONSTRUCTION, PointsOf, Scores, by_metric, samples_of, standing
 from reports.statistics import LEVEL, Sample, change, holm
 
 Verdict = Literal["better", "worse", "equal", "not separable", "not comparable"]
@@ -60,8 +60,8 @@ def versus(before: Results, after: Results, metrics: Collection[str], equivalenc
     both = pd.concat(frames, ignore_index=True)
     for dataset in in_order(both["dataset"]):
         for method in in_order(both.loc[both["dataset"] == dataset, "method"]):
-            here = [frame[(frame["dataset"] == dataset) & (frame["method"] == method)] for frame in frames]
-            names = in_order(name for rows in here for name in rows["metric"] if not metrics or name in metrics)
+            here = [by_metric(frame[(frame["dataset"] == dataset) & (frame["method"] == method)]) for frame in frames]
+            names = in_order(name for scores in here for name in scores if not metrics or name in metrics)
             first, second = samples_of(here[0], names, before.points_of), samples_of(here[1], names, after.points_of)
             for name in names:
                 why = _not_comparable(dataset, name, before, after)
@@ -83,24 +83,23 @@ def _compare(
     dataset: str,
     method: str,
     metric: str,
-    rows: tuple[pd.DataFrame, pd.DataFrame],
+    scores: tuple[Scores, Scores],
     samples: tuple[Sample | None, Sample | None],
     why_not: str,
 ) -> Comparison:
-    known = pd.concat(rows)
-    better = str(known.loc[known["metric"] == metric, "better"].iloc[0])
+    better = str(next(of[metric] for of in scores if metric in of)["better"].iloc[0])
     found = Comparison(dataset, method, metric, better, "not comparable", reason=why_not)
     means = [None if sample is None else float(sample.values.mean()) for sample in samples]
     found = replace(found, before=means[0], after=means[1])
     if why_not:
         return found
-    for side, of in zip(("before", "after"), rows, strict=True):
-        if not (of["metric"] == metric).any():
+    for side, of in zip(("before", "after"), scores, strict=True):
+        if metric not in of:
             return replace(found, reason=f"not among the results {side}")
-    lost = [_failed(of, metric) for of in rows]
+    lost = [_failed(of, metric) for of in scores]
     if samples[1] is not None and lost[1] > lost[0]:
         return replace(found, verdict="worse", reason=f"{lost[1]} models without a value, {lost[0]} before")
-    stand = [standing(of, metric) for of in rows]
+    stand = [standing(of, metric) for of in scores]
     first, second = (status == "ok" for status, _ in stand)
     if first != second and not any(_is_harmless(status) for status, _ in stand):
         status, reason = stand[1] if first else stand[0]
@@ -119,8 +118,8 @@ def _compare(
     )  # fmt: skip
 
 
-def _failed(rows: pd.DataFrame, metric: str) -> int:
-    here = rows[rows["metric"] == metric]
+def _failed(scores: Scores, metric: str) -> int:
+    here = scores[metric]
     return int((here["value"].isna() & here["status"].isin(["failed", "timeout", "oom", "crashed", "diverged"])).sum())
 
 

@@ -17,11 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from bench.errors import BadInputError
 from bench.record.compaction import compacted, lines_of, parts_of
-from bench.record.forms import KINDS, SCHEMA, Entry, entry_of
+from bench.record.entries import KINDS, SCHEMA, Entry, entry_of
 from bench.record.records import Record
 from bench.record.stamps import next_stamp
 from bench.suite.metrics import KnownMetrics, from_json
@@ -119,7 +117,8 @@ class Ledger:
             for number, line in enumerate(lines, start=1):
                 try:
                     self._take(entry_of(line))
-                except ValidationError:
+                # No form, or no id: what is not a number has no place among the parameters.
+                except ValueError:
                     _explain(path, number, line)
 
     def _take(self, entry: Entry) -> None:
@@ -228,7 +227,7 @@ def records_after(part: Path, position: int) -> tuple[list[Record], int]:
         return [], position
     found: list[Record] = []
     for line in whole.splitlines():
-        with suppress(ValidationError):
+        with suppress(ValueError):
             entry = entry_of(line)
             found += entry["records"] if entry["kind"] == "job" else []
     return found, position + len(whole) + 1

@@ -28,6 +28,14 @@ def model_folder(out: Path, cell_id: str) -> Path:
     return out / FOLDER / cell_id
 
 
+def saved(out: Path) -> frozenset[str]:
+    """Ids of the cells and groups that have a folder: of a large ledger it takes time to look for each."""
+    try:
+        return frozenset(path.name for path in (out / FOLDER).iterdir())
+    except OSError:
+        return frozenset()
+
+
 def save_model(folder: Path, arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> None:
     """Write a model's arrays and facts; the facts come last and mark the folder as complete."""
     _write(folder / ARRAYS, arrays)

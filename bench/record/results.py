@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.record.cells import Cell, Group, Unit
 from bench.record.ledger import Ledger
-from bench.record.records import Record, empty_scores
+from bench.record.records import Record, Score, empty_scores
 from bench.suite.axes import axis_of
 from bench.suite.data import DatasetSpec
 from bench.suite.metrics import MetricChoice, of_scope
@@ -69,10 +69,13 @@ def reported(ledger: Ledger) -> Iterator[Record]:
 
 
 def rows(records: Iterable[Record], metrics: Sequence[MetricChoice] = ()) -> Iterator[dict[str, Any]]:
-    """One row of the results frame for each record and score; a failed model has one for each of the metrics."""
+    """The rows of the results frame, a row for each record that holds its scores.
+
+    A failed model has a score of each of the metrics.
+    """
     for record in (_with_rows_for(record, metrics) for record in records):
         cell = record.cell
-        common = {
+        yield {
             "suite": record.suite, "phase": cell.phase, "dataset": cell.dataset.name, "method": cell.method,
             "params": json.dumps(dict(cell.params), sort_keys=True), "config_id": cell.config_id, "cell_id": cell.id,
             "seed": cell.seed, "n_seeds": cell.n_seeds, "decoder": record.decoder,
@@ -80,13 +83,8 @@ def rows(records: Iterable[Record], metrics: Sequence[MetricChoice] = ()) -> Ite
             **_fitting(record), "peak_memory_mb": record.peak_memory_mb, "device": record.device,
             "git_sha": record.git_sha, "git_dirty": record.git_dirty, "started_at": record.started_at,
             "axis": axis_of(cell.dataset.name, cell.method),
+            "scores": [_score(record, score) for score in record.scores],
         }  # fmt: skip
-        for score in record.scores:
-            status = score.status if record.status == "ok" else record.status
-            yield {
-                **common, "split": score.split, "metric": score.metric, "value": score.value, "better": score.better,
-                "status": status, "reason": score.reason or record.reason,
-            }  # fmt: skip
 
 
 def failed_groups(records: Sequence[Record], metrics: Sequence[MetricChoice]) -> Iterator[Record]:
@@ -103,6 +101,13 @@ def failed_groups(records: Sequence[Record], metrics: Sequence[MetricChoice]) ->
             cells = [record.cell for record in group if isinstance(record.cell, Cell)]
             scores = tuple(empty_scores(wanted, "test", first.reason))
             yield replace(first, cell=Group.of(cells), scores=scores, score_seconds=0.0)
+
+
+def _score(record: Record, score: Score) -> dict[str, Any]:
+    return {
+        "split": score.split, "metric": score.metric, "value": score.value, "better": score.better,
+        "status": score.status if record.status == "ok" else record.status, "reason": score.reason or record.reason,
+    }  # fmt: skip
 
 
 def _fitting(record: Record) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.plan.jobs import Job, job_from_json
-from bench.record.forms import records_of
+from bench.record.entries import records_of
 from bench.record.records import Record, Status
 
 # Asked with (job, cell position, epoch, score) whether a cell shall stop early.

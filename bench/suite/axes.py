@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from bench.errors import BadInputError, shown
@@ -33,6 +34,7 @@ def family(name: str) -> str:
     return name.partition("[")[0]
 
 
+@lru_cache(maxsize=10_000)
 def axis_of(dataset: str, method: str) -> str | None:
     """The values of all axes of a pair, as in 'noise=0.1, latent_dim=4'; None where it has none."""
     found = [part for name in (dataset, method) for part in re.findall(r"\[(.*)\]$", name)]

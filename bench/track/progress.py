@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,7 +17,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from bench.record.records import Record
+if TYPE_CHECKING:
+    # Its library, pydantic, may be absent where kernels are timed.
+    from bench.record.records import Record
 
 
 def first_line(text: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def device_type(device: str) -> str:
@@ -18,6 +21,9 @@ def choose_device(device: str) -> torch.device:
     """
     if device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device must be 'auto', 'cpu' or 'cuda', got {device!r}")
+    # It takes more than a second, and those who only read results do without.
+    import torch
+
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise ValueError("device = 'cuda', but torch finds no CUDA device; use 'auto' or 'cpu'")

@@ -9,12 +9,12 @@ import pytest
 
 from reports.frames import results_frame
 from reports.palette import styles
-from reports.tuning import LEAST_TRIALS, best_so_far, importance_figure, importances
+from reports.tuning import LEAST_TRIALS, best_so_far, importance_figure, importances, tuned
 from tests.reports.test_reports import row
 
 
-def tuned(n, value, **more):
-    """The frame and selection of a study of n trials of two numbers and a choice, whose score is value(trial)."""
+def study(n, value, **more):
+    """The trials of a study of n trials of two numbers and a choice, whose score is value(trial)."""
     rng = np.random.default_rng(0)
     rows = []
     for at in range(n):
@@ -23,31 +23,32 @@ def tuned(n, value, **more):
             phase="tune", split="validation", params=json.dumps(params), config_id=f"c{at}", cell_id=f"t{at}",
             value=value(params),
         ))  # fmt: skip
-    return results_frame(rows), [{"dataset": "roll", "method": "a", "trials": [f"t{at}" for at in range(n)]}]
+    selection = {"dataset": "roll", "method": "a", "trials": [f"t{at}" for at in range(n)]}
+    return tuned(results_frame(rows), [selection], "mcn")
 
 
 def test_what_the_score_depends_on_has_the_largest_share():
-    frame, selections = tuned(40, lambda p: 3 * p["a"] + (p["act"] == "relu"))
-    shares = importances(frame, selections, "mcn")["roll"]["a"]
+    trials = study(40, lambda p: 3 * p["a"] + (p["act"] == "relu"))
+    shares = importances(trials)["roll"]["a"]
     assert set(shares) == {"a", "b", "act"} and sum(shares.values()) == pytest.approx(1)
     assert shares["a"] > shares["act"] > shares["b"]
-    assert importances(frame, selections, "mcn")["roll"]["a"] == shares
+    assert importances(trials)["roll"]["a"] == shares
 
 
 def test_of_few_trials_or_one_parameter_nothing_is_said():
-    assert importances(*tuned(LEAST_TRIALS - 1, lambda p: p["a"]), "mcn") == {}
-    assert importances(*tuned(20, lambda p: p["a"], b=1, act="relu"), "mcn") == {}
-    assert importances(*tuned(20, lambda p: np.nan), "mcn") == {}
+    assert importances(study(LEAST_TRIALS - 1, lambda p: p["a"])) == {}
+    assert importances(study(20, lambda p: p["a"], b=1, act="relu")) == {}
+    assert importances(study(20, lambda p: np.nan)) == {}
 
 
 def test_best_so_far_is_by_trial_and_never_gets_worse():
-    frame, selections = tuned(5, lambda p: p["a"])
-    curve = best_so_far(frame, selections, "mcn")["roll"]["a"]
+    trials = study(5, lambda p: p["a"])
+    curve = best_so_far(trials)["roll"]["a"]
     assert len(curve) == 5 and curve == sorted(curve, reverse=True)
 
 
 def test_the_figure_has_a_bar_for_each_parameter():
-    frame, selections = tuned(20, lambda p: p["a"])
-    figure = importance_figure(importances(frame, selections, "mcn"), styles(["a"]))
+    trials = study(20, lambda p: p["a"])
+    figure = importance_figure(importances(trials), styles(["a"]))
     (panel,) = figure.axes
     assert {label.get_text() for label in panel.get_yticklabels()} == {"a a", "a b", "a act"}

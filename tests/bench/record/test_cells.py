@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench.plan.jobs import Job, Setting, job_from_json, job_to_json
 from bench.record.cells import Cell
-from bench.record.forms import records_of
+from bench.record.entries import records_of
 from bench.record.records import Record, Score
 from bench.suite.canonical import digest
 from bench.suite.data import DatasetSpec
@@ -43,6 +43,12 @@ def test_ids_do_not_depend_on_the_order_of_parameters():
 )
 def test_ids_depend_on_all_that_determines_the_result(other):
     assert other.id != CELL.id
+
+
+def test_ids_are_those_of_the_whole_cell_written_at_once():
+    """Results of older ledgers are found by them."""
+    assert CELL.id == digest(CELL) == "aa2e2b7fc5dcd633"
+    assert CELL.config_id == digest({"method": "irvae", "target": "irvae", "params": CELL.params})
 
 
 def test_config_id_does_not_depend_on_seed_phase_or_data():

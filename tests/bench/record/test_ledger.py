@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -63,6 +65,38 @@ def test_a_line_that_is_no_entry_is_skipped_with_a_warning(tmp_path, caplog, lin
     Ledger(tmp_path).add([record(0)])
     (tmp_path / "ledger" / "zzz.jsonl").write_text(line + "\n")
     assert len(Ledger(tmp_path).records) == 1 and "zzz.jsonl:1" in caplog.text
+
+
+def changed_line(folder, change) -> None:
+    """The one line of a ledger, changed."""
+    (path,) = folder.glob("ledger/*.jsonl")
+    entry = json.loads(path.read_bytes())
+    change(entry["records"][0])
+    path.write_text(json.dumps(entry) + "\n")
+
+
+def test_a_line_of_before_curves_were_beside_the_models_is_read(tmp_path):
+    Ledger(tmp_path).add([record(0)])
+    changed_line(tmp_path, lambda written: written.update(history={"loss": [1.0, 0.5]}))
+    assert list(Ledger(tmp_path).records.values()) == [record(0)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda written: written.update(fit_seconds="1.0"),
+        lambda written: written.update(status="fine"),
+        lambda written: written.update(surprise=1),
+        lambda written: written["cell"].update(seed=True),
+        lambda written: written["cell"].update(params={"a": math.nan}),
+        lambda written: written["cell"]["dataset"].pop("content"),
+        lambda written: written["scores"][0].update(value="1.0"),
+    ],
+)
+def test_a_record_with_a_value_of_another_form_is_skipped_with_a_warning(tmp_path, caplog, change):
+    Ledger(tmp_path).add([record(0)])
+    changed_line(tmp_path, change)
+    assert not Ledger(tmp_path).records and ":1 is no entry" in caplog.text
 
 
 def test_a_ledger_of_another_version_is_refused(tmp_path):

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from bench.plan.jobs import Job, Setting, job_from_json, job_to_json
 from bench.record.cells import Cell, Group
-from bench.record.forms import records_of
+from bench.record.entries import records_of
 from bench.record.records import Record
 from bench.suite.data import DatasetSpec
 from bench.suite.metrics import metric_choice
