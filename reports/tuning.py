@@ -21,6 +21,7 @@ Shares = dict[str, dict[str, float]]
 
 # Of fewer trials a forest learns nothing that holds.
 LEAST_TRIALS = 10
+_OF_A_TRIAL = ["dataset", "method", "cell_id", "config_id", "params", "value", "better"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class Tuned:
 
 def tuned(frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], objective: str) -> list[Tuned]:
     """The trials of each tuned data set and method that the objective was scored in."""
-    rows = frame[(frame["phase"] == "tune") & (frame["metric"] == objective)]
+    rows = frame.loc[(frame["phase"] == "tune") & (frame["metric"] == objective), _OF_A_TRIAL]
+    # As categories, the ids of all pairs would be looked through for each.
+    rows = rows.astype({"cell_id": "string", "config_id": "string", "value": "float64"})
     of_pair = dict(iter(rows.groupby(["dataset", "method"], observed=True)))
     pairs = [(choice, of_pair.get((choice["dataset"], choice["method"]))) for choice in selections]
     found = [_tuned(choice, here) for choice, here in pairs if here is not None]
@@ -49,10 +52,10 @@ def tuned(frame: pd.DataFrame, selections: Sequence[Mapping[str, Any]], objectiv
 
 def _tuned(choice: Mapping[str, Any], rows: pd.DataFrame) -> Tuned:
     order = {cell: at for at, cell in enumerate(choice["trials"])}
-    here = rows.assign(at=rows["cell_id"].map(order).astype("Float64"), value=rows["value"].astype(float))
     trials = (
-        here.dropna(subset="at")
-        .groupby("config_id", observed=True)
+        rows.assign(at=pd.Series([order.get(cell) for cell in rows["cell_id"]], rows.index, dtype="Int64"))
+        .dropna(subset="at")
+        .groupby("config_id")
         .agg(at=("at", "min"), value=("value", "mean"), params=("params", "first"))
         .sort_values("at")
     )
@@ -80,10 +83,11 @@ def importances(trials: Iterable[Tuned]) -> dict[str, Shares]:
     found: dict[str, Shares] = {}
     for one in trials:
         known = np.isfinite(one.values)
-        params = pd.DataFrame([json.loads(text) for text, scored in zip(one.params, known, strict=True) if scored])
-        searched = [name for name in params if params[name].map(json.dumps).nunique() > 1]
+        given = [json.loads(text) for text, scored in zip(one.params, known, strict=True) if scored]
+        names = dict.fromkeys(name for params in given for name in params)
+        searched = [name for name in names if any(params.get(name) != given[0].get(name) for params in given)]
         if known.sum() >= LEAST_TRIALS and len(searched) > 1:
-            found.setdefault(one.dataset, {})[one.method] = _shares(params[searched], one.values[known])
+            found.setdefault(one.dataset, {})[one.method] = _shares(pd.DataFrame(given)[searched], one.values[known])
     return found
 
 

@@ -26,21 +26,23 @@ class Cell:
     params: Mapping[str, Any]
     seed: int
 
-    @cached_property
+    @property
     def config_id(self) -> str:
         """Hash of the method and its resolved parameters."""
-        return digest_of_text(canonical_table(**self._configuration))
+        return self._ids[0]
 
-    @cached_property
+    @property
     def id(self) -> str:
         """Hash of all that determines the result, and of nothing else."""
-        of_run = {"phase": f'"{self.phase}"', "dataset": self.dataset.canonical, "seed": str(self.seed)}
-        return digest_of_text(canonical_table(**self._configuration, **of_run))
+        return self._ids[1]
 
     @cached_property
-    def _configuration(self) -> dict[str, str]:
-        """Of a large ledger much of the time to start is that of ids: their parts are written once."""
-        return {name: canonical(getattr(self, name)) for name in ("method", "target", "params")}
+    def _ids(self) -> tuple[str, str]:
+        # Much of the time that a large ledger takes to start: what is in both is written once.
+        configuration = {name: canonical(getattr(self, name)) for name in ("method", "target", "params")}
+        of_run = {"phase": canonical(self.phase), "dataset": self.dataset.canonical, "seed": canonical(self.seed)}
+        tables = canonical_table(**configuration), canonical_table(**configuration, **of_run)
+        return digest_of_text(tables[0]), digest_of_text(tables[1])
 
     @property
     def n_seeds(self) -> int:
