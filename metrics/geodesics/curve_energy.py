@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import torch
@@ -33,12 +34,21 @@ class CurveEnergy:
     def __init__(
         self, decoders: Decoders, basis: CurveBasis, z0: Tensor, z1: Tensor, uncertainty_weight: float = 0.0
     ) -> None:
-        self.basis, self.uncertainty_weight = basis, uncertainty_weight
+        self.uncertainty_weight = uncertainty_weight
         self.lead, self.n_pairs = z0.shape[:-2], z0.shape[-2]
         self.z0, self.z1 = z0.flatten(0, -2), z1.flatten(0, -2)
-        self.nodes, self.design = basis.nodes.to(z0), basis.design.to(z0)
+        self._measure_on(basis)
         # The uncertainty is of the images themselves, the energy only of their distances.
         self.images = Images(decoders, z0[..., :1, :], only_distances=uncertainty_weight == 0)
+
+    def on(self, basis: CurveBasis) -> CurveEnergy:
+        """The energies of these curves on the grid of another basis."""
+        other = copy.copy(self)
+        other._measure_on(basis)
+        return other
+
+    def _measure_on(self, basis: CurveBasis) -> None:
+        self.basis, self.nodes, self.design = basis, basis.nodes.to(self.z0), basis.design.to(self.z0)
 
     def points(self, coefficients: Tensor, which: Tensor | slice = slice(None)) -> Tensor:
         """The nodes (a, T + 1, d) of the curves `which`, all by default, with coefficients (a, K d)."""

@@ -25,12 +25,17 @@ from torch import Tensor
 
 from metrics.geodesics.curve_energy import CurveEnergy, Images, straight_lines
 from metrics.geodesics.latent_graph import shortest_paths
-from metrics.geodesics.quasi_newton import Minimum, minimise
+from metrics.geodesics.quasi_newton import History, Minimum, minimise
 from metrics.geodesics.splines import CurveBasis, at_constant_speed
 from metrics.geometry import Decoders, as_latent, evaluating, members_of, pullback_metric
 
 # Points along the starting curve at which the metric is looked at for preconditioning.
 _PROBES = 5
+# A search begins on a grid of so many segments, and of so many for each piece of a spline at least ...
+_COARSE_SEGMENTS, _COARSE_SEGMENTS_A_PIECE = 32, 3
+# ... where that is this much coarser than the grid that is asked for, and to this tolerance at best: where the grid
+# itself changes energies by as much, a closer minimum is no better start.
+_COARSER, _COARSE_TOLERANCE = 1.5, 3e-4
 # How much longer than a line a curve of lower energy may be, because of the grid.
 _GRID_ERROR = 1e-3
 # Directions in which the metric is smaller than this share of its largest are not stretched any further.
@@ -128,11 +133,11 @@ def geodesics(
     with evaluating(*members_of(decoders)):
         energy = CurveEnergy(decoders, basis, z0, z1, uncertainty_weight)
         line = _Line.between(energy, z0, z1)
-        found = _solve(energy, line.start, tolerance, max_iterations)
+        starts = [line.start]
         if through is not None:
             routes = shortest_paths(energy.images.step_lengths, as_latent(through).to(z0), z0, z1, energy.nodes)
-            found = _better(found, _solve(energy, energy.fit(routes.flatten(0, -3)), tolerance, max_iterations))
-        return _result(energy, z0, z1, line, found)
+            starts.append(energy.fit(routes.flatten(0, -3)))
+        return _result(energy, z0, z1, line, _search(energy, torch.stack(starts, 1), tolerance, max_iterations))
 
 
 def curve_lengths(decoders: Decoders, points: Tensor) -> Tensor:
@@ -191,15 +196,36 @@ class _Line(NamedTuple):
         return cls(start, length, energy.basis.n_segments * steps.square().sum(-1))
 
 
-def _solve(energy: CurveEnergy, start: Tensor, tolerance: float, max_iterations: int) -> Minimum:
-    """Minimise from coefficients (c, K d)."""
-    d = energy.z0.shape[-1]
-    inverse = _inverse_metric(energy, energy.points(start))
+def _search(energy: CurveEnergy, starts: Tensor, tolerance: float, max_iterations: int) -> Minimum:
+    """The lowest minima found from the starts (c, s, K d), roughly on a coarse grid and exactly on the fine one."""
+    coarse = max(_COARSE_SEGMENTS, _COARSE_SEGMENTS_A_PIECE * energy.basis.n_pieces)
+    if energy.basis.n_segments < _COARSER * coarse:
+        return _descend(energy, starts, tolerance, max_iterations)
+    on_coarse = energy.on(energy.basis.on(coarse))
+    rough = _descend(on_coarse, starts, max(tolerance, _COARSE_TOLERANCE), max_iterations)
+    return _descend(energy, rough.x[:, None], tolerance, max_iterations, rough.history)
+
+
+def _descend(
+    energy: CurveEnergy, starts: Tensor, tolerance: float, max_iterations: int, history: History | None = None
+) -> Minimum:
+    """The lowest of the minima that each curve has from its starts (c, s, K d), all searched for at once."""
+    c, s, _ = starts.shape
+    curve = torch.arange(c, device=starts.device).repeat_interleave(s)
+    start, d = starts.flatten(0, 1), energy.z0.shape[-1]
+    inverse = _inverse_metric(energy, energy.points(start, curve))
+
+    def objective(coefficients: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        return energy(coefficients, curve[which])
 
     def inverse_hessian(gradient: Tensor, which: Tensor) -> Tensor:
         return (gradient.unflatten(-1, (-1, d)) @ inverse[which] / 2).flatten(1)
 
-    return minimise(energy, start, inverse_hessian, tolerance=tolerance, max_iterations=max_iterations)
+    found = minimise(
+        objective, start, inverse_hessian, tolerance=tolerance, max_iterations=max_iterations, history=history
+    )
+    lowest = found.value.nan_to_num(torch.inf).reshape(c, s).argmin(1) + s * torch.arange(c, device=starts.device)
+    return found.of(lowest)._replace(evaluations=found.evaluations.reshape(c, s).sum(1))
 
 
 def _inverse_metric(energy: CurveEnergy, curves: Tensor) -> Tensor:
@@ -217,13 +243,6 @@ def _inverse_metric(energy: CurveEnergy, curves: Tensor) -> Tensor:
     eigenvalues, axes = torch.linalg.eigh(G)
     floor = (_FLATTEST * eigenvalues[:, -1:]).clamp_min(torch.finfo(G.dtype).tiny)
     return axes / torch.maximum(eigenvalues, floor).unsqueeze(-2) @ axes.transpose(-1, -2)
-
-
-def _better(one: Minimum, other: Minimum) -> Minimum:
-    """Of two searches for the same curves the one that found the lower energy, curve by curve."""
-    lower = other.value < one.value
-    chosen = [torch.where(lower[:, None] if a.ndim > 1 else lower, b, a) for a, b in zip(one, other, strict=True)]
-    return Minimum(*chosen)._replace(evaluations=one.evaluations + other.evaluations)
 
 
 def _result(energy: CurveEnergy, z0: Tensor, z1: Tensor, line: _Line, found: Minimum) -> Geodesics:
