@@ -139,6 +139,32 @@ class Images:
         """How many of the curves (..., curves, n + 1, d) of each model to evaluate at a time."""
         return max(1, self.at_once // (points.shape[:-3].numel() * points.shape[-2]))
 
+    def edge_lengths(self, points: Tensor, edges: Tensor, n_chords: int) -> Tensor:
+        """Expected-metric lengths (..., e) of straight edges between points (..., n, d), each as so many chords.
+
+        An end is evaluated once, however many edges meet there, and the images of all points are held.
+
+        Args:
+            edges: numbers of the points that they join (..., e, 2).
+        """
+        with torch.no_grad():
+            chords = [share * self._squared_chords(group, points, edges, n_chords) for group, share in self.groups]
+        return torch.stack(chords).sum(0).sqrt().sum(-1)
+
+    def _squared_chords(self, group: Decoder, points: Tensor, edges: Tensor, n_chords: int) -> Tensor:
+        """Squared lengths (..., e, n_chords), summed over the members of a group."""
+        within = torch.linspace(0, 1, n_chords + 1)[1:-1]
+        points_at_once = max(1, self.at_once // points.shape[:-2].numel())
+        edges_at_once = max(1, points_at_once // len(within))
+        images = torch.cat([group(part) for part in points.split(points_at_once, -2)], -2)
+        found = []
+        for start, end in (part.unbind(-1) for part in edges.split(edges_at_once, -2)):
+            inner = straight_lines(_rows(points, start), _rows(points, end), within)
+            between = group(inner.flatten(-3, -2)).unflatten(-2, inner.shape[-3:-1])
+            first, last = (_rows(images, which).unsqueeze(-2) for which in (start, end))
+            found.append(torch.cat([first, between, last], -2).diff(dim=-2).square().sum((0, -1)))
+        return torch.cat(found, -2)
+
     def jumps(self, points: Tensor, drawn: Tensor) -> Tensor:
         """|f_b(z_i+1) - f_a(z_i)| for members drawn (..., curves, n + 1) at the nodes (..., curves, n + 1, d)."""
         per_block = self._curves_at_once(points)
@@ -157,6 +183,11 @@ class Images:
             images = group(points.flatten(-3, -2)).unflatten(-2, points.shape[-3:-1])
             squared += share * images.diff(dim=-2).square().sum((0, -1))
         return squared.sqrt()
+
+
+def _rows(points: Tensor, which: Tensor) -> Tensor:
+    """The points (..., a, d) of some numbers (..., a), among points (..., n, d) that may have more axes in front."""
+    return torch.take_along_dim(points, which[..., None].expand(*points.shape[:-2], -1, 1), -2)
 
 
 def straight_lines(z0: Tensor, z1: Tensor, t: Tensor) -> Tensor:

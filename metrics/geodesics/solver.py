@@ -135,7 +135,7 @@ def geodesics(
         line = _Line.between(energy, z0, z1)
         starts = [line.start]
         if through is not None:
-            routes = shortest_paths(energy.images.step_lengths, as_latent(through).to(z0), z0, z1, energy.nodes)
+            routes = shortest_paths(energy.images, as_latent(through).to(z0), z0, z1, energy.nodes)
             starts.append(energy.fit(routes.flatten(0, -3)))
         return _result(energy, z0, z1, line, _search(energy, torch.stack(starts, 1), tolerance, max_iterations))
 
