@@ -12,8 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from metrics.geodesics.curve_energy import Images, straight_lines
-from metrics.geodesics.splines import at_constant_speed
+from metrics.geodesics.curve_energy import Images
 
 Array = np.ndarray
 
@@ -39,23 +38,22 @@ def shortest_paths(images: Images, through: Tensor, z0: Tensor, z1: Tensor, t: T
     """
     n, p = through.shape[-2], z0.shape[-2]
     points = torch.cat([through, z0, z1], dim=-2)
-    models = points.reshape(-1, *points.shape[-2:])
+    models = points.reshape(-1, *points.shape[-2:]).double().cpu().numpy()
     edges = [_edges(model, n) for model in models]
     lengths = _lengths(images, points, edges)
     graphs = [_graph(*of_model, n, n + 2 * p) for of_model in zip(edges, lengths, strict=True)]
-    paths = [_paths(*of_model, p, t) for of_model in zip(models, graphs, strict=True)]
-    return torch.stack(paths).reshape(*z0.shape[:-1], len(t), z0.shape[-1])
+    paths = [_paths(*of_model, p, t.cpu().numpy()) for of_model in zip(models, graphs, strict=True)]
+    return torch.as_tensor(np.stack(paths)).to(z0).reshape(*z0.shape[:-1], len(t), -1)
 
 
-def _edges(points: Tensor, n: int) -> Array:
+def _edges(points: Array, n: int) -> Array:
     """Edges (e, 2) of one model, each once: among its first n points, and of the ends to their nearest among those.
 
     They lead from a first end into the graph and from the graph to a last end, never back.
     """
-    positions = points.double().cpu().numpy()
-    near = NearestNeighbors(n_neighbors=min(N_NEIGHBORS, n - 1)).fit(positions[:n])
+    near = NearestNeighbors(n_neighbors=min(N_NEIGHBORS, n - 1)).fit(points[:n])
     among = _joined(np.arange(n), near.kneighbors(return_distance=False))
-    ends = _joined(np.arange(n, len(points)), near.kneighbors(positions[n:], return_distance=False))
+    ends = _joined(np.arange(n, len(points)), near.kneighbors(points[n:], return_distance=False))
     first, last = np.split(ends, 2)
     return np.concatenate([np.unique(np.sort(among, axis=1), axis=0), first, last[:, ::-1]])
 
@@ -85,18 +83,18 @@ def _graph(edges: Array, lengths: Array, n: int, n_points: int) -> csr_matrix:
     return csr_matrix((np.concatenate([lengths, lengths[both_ways]]), (rows, columns)), (n_points, n_points))
 
 
-def _paths(points: Tensor, graph: csr_matrix, p: int, t: Tensor) -> Tensor:
-    """The paths of one model. Of its points the last 2 p are ends: pair i goes from n + i to n + p + i."""
+def _paths(points: Array, graph: csr_matrix, p: int, t: Array) -> Array:
+    """The paths (p, T + 1, d) of one model. Of its points the last 2 p are ends: pair i goes from n + i to n + p + i."""
     n = len(points) - 2 * p
     distance, before = dijkstra(graph, indices=np.arange(n, n + p), return_predecessors=True)
-    return torch.stack([_path(points, n + i, n + p + i, distance[i], before[i], t) for i in range(p)])
+    return np.stack([_path(points, n + i, n + p + i, distance[i], before[i], t) for i in range(p)])
 
 
-def _path(points: Tensor, start: int, end: int, distance: Array, before: Array, t: Tensor) -> Tensor:
+def _path(points: Array, start: int, end: int, distance: Array, before: Array, t: Array) -> Array:
     stops = list(_stops(before, start, end))[::-1]
     if len(stops) == 1:
-        return straight_lines(points[start], points[end], t)
-    return _along(points[stops], torch.as_tensor(np.diff(distance[stops])).to(points), t.to(points))
+        return _along(points[[start, end]], np.array([0.0, 1.0]), t)
+    return _along(points[stops], distance[stops], t)
 
 
 def _stops(before: Array, start: int, end: int) -> Iterator[int]:
@@ -108,9 +106,9 @@ def _stops(before: Array, start: int, end: int) -> Iterator[int]:
         yield at
 
 
-def _along(vertices: Tensor, steps: Tensor, t: Tensor) -> Tensor:
-    """Points of a polygon (n + 1, d) at constant speed by the lengths of its segments (n,) -> (T + 1, d)."""
-    place = at_constant_speed(steps[None], t)[0] * len(steps)
-    first = place.long().clamp_max(len(steps) - 1)
+def _along(vertices: Array, travelled: Array, t: Array) -> Array:
+    """Points (T + 1, d) at constant speed of a polygon, by the way (n + 1,) that leads to its vertices (n + 1, d)."""
+    place = np.interp(t * travelled[-1], travelled, np.arange(len(travelled)))
+    first = np.minimum(place.astype(int), len(travelled) - 2)
     within = (place - first)[:, None]
     return (1 - within) * vertices[first] + within * vertices[first + 1]
