@@ -15,16 +15,16 @@ InverseHessian = Callable[[Tensor, Tensor], Tensor]
 
 SUFFICIENT_DECREASE = 1e-4
 MAX_TRIES = 6
-# Pairs of steps and gradient changes that are kept.
-MEMORY = 8
+# Pairs of steps and gradient changes of a problem that are kept.
+MEMORY = 16
 
 
 class History(NamedTuple):
     """What c problems have shown of their Hessians, oldest first.
 
     Attributes:
-        steps: from point to point (MEMORY, c, n). changes: of the gradient over them (MEMORY, c, n).
-        curvature: 1 / (step . change) (MEMORY, c); 0 marks a pair that is not there.
+        steps: from point to point (m, c, n), m <= MEMORY. changes: of the gradient over them (m, c, n).
+        curvature: 1 / (step . change) (m, c); 0 marks a pair that is not there.
     """
 
     steps: Tensor
@@ -34,15 +34,20 @@ class History(NamedTuple):
     @classmethod
     def none(cls, x: Tensor) -> History:
         """Of problems at points (c, n) that have made no step."""
-        nothing = x.new_zeros(MEMORY, *x.shape)
+        nothing = x.new_zeros(0, *x.shape)
         return cls(nothing, nothing, nothing[..., 0])
 
     def of(self, which: Tensor) -> History:
         """That of some of the problems (a,)."""
         return History(*(part[:, which] for part in self))
 
-    def copy(self) -> History:
-        return History(*(part.clone() for part in self))
+    def with_newest(self, which: Tensor, step: Tensor, change: Tensor, curvature: Tensor) -> History:
+        """One pair more of the problems `which` (a,), whose oldest goes where there are MEMORY."""
+        room = int(len(self.steps) < MEMORY)
+        longer = History(*(torch.cat([part.new_zeros(room, *part.shape[1:]), part]) for part in self))
+        for kept, newest in zip(longer, (step, change, curvature), strict=True):
+            kept[:, which] = torch.cat([kept[1:, which], newest[None]])
+        return longer
 
 
 class Minimum(NamedTuple):
@@ -105,7 +110,7 @@ class _Minimiser:
         self.value, self.gradient = objective(self.x, everything)
         self.evaluations = torch.ones_like(everything)
         self.gap = torch.full_like(self.value, torch.inf)
-        self.history = known.copy()
+        self.history = known
         self.active = everything
 
     def run(self, tolerance: float, max_iterations: int) -> Minimum:
@@ -166,6 +171,5 @@ class _Minimiser:
         product = (step * change).sum(-1)
         scale = step.norm(dim=-1) * change.norm(dim=-1)
         curved = product > 1e-8 * scale
-        newest = step, change, torch.where(curved, 1 / product, torch.zeros_like(product))
-        for kept, new in zip(self.history, newest, strict=True):
-            kept[:, self.active] = torch.cat([kept[1:, self.active], new[None]])
+        curvature = torch.where(curved, 1 / product, torch.zeros_like(product))
+        self.history = self.history.with_newest(self.active, step, change, curvature)

@@ -54,7 +54,6 @@ class CurveBasis:
         self.n_segments = n_segments
         self.nodes = torch.linspace(0, 1, n_segments + 1, dtype=torch.float64)
         self.design = self.at(self.nodes)
-        self._pseudoinverse = torch.linalg.pinv(self.design)
 
     def at(self, t: Tensor) -> Tensor:
         """The basis functions at times t (n,) in [0, 1] -> (n, n_pieces + 1), float64."""
@@ -62,7 +61,7 @@ class CurveBasis:
 
     def fit(self, deviation: Tensor) -> Tensor:
         """Coefficients (..., n_pieces + 1, d) of the nearest spline to values (..., T + 1, d) on the nodes."""
-        return self._pseudoinverse.to(deviation) @ deviation
+        return torch.linalg.pinv(self.design).to(deviation) @ deviation
 
     def _splines(self, t: np.ndarray) -> np.ndarray:
         # The first and the last spline are the only ones that do not vanish at an end.
