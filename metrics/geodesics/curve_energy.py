@@ -153,17 +153,11 @@ class Images:
 
     def _squared_chords(self, group: Decoder, points: Tensor, edges: Tensor, n_chords: int) -> Tensor:
         """Squared lengths (..., e, n_chords), summed over the members of a group."""
-        within = torch.linspace(0, 1, n_chords + 1)[1:-1]
-        points_at_once = max(1, self.at_once // points.shape[:-2].numel())
-        edges_at_once = max(1, points_at_once // len(within))
-        images = torch.cat([group(part) for part in points.split(points_at_once, -2)], -2)
-        found = []
-        for start, end in (part.unbind(-1) for part in edges.split(edges_at_once, -2)):
-            inner = straight_lines(_rows(points, start), _rows(points, end), within)
-            between = group(inner.flatten(-3, -2)).unflatten(-2, inner.shape[-3:-1])
-            first, last = (_rows(images, which).unsqueeze(-2) for which in (start, end))
-            found.append(torch.cat([first, between, last], -2).diff(dim=-2).square().sum((0, -1)))
-        return torch.cat(found, -2)
+        at_once = max(1, self.at_once // points.shape[:-2].numel())
+        images = torch.cat([group(part) for part in points.split(at_once, -2)], -2)
+        blocks = edges.split(max(1, at_once // n_chords), -2)
+        along = (_along_edges(group, points, images, block, n_chords) for block in blocks)
+        return torch.cat([part.diff(dim=-2).square().sum((0, -1)) for part in along], -2)
 
     def jumps(self, points: Tensor, drawn: Tensor) -> Tensor:
         """|f_b(z_i+1) - f_a(z_i)| for members drawn (..., curves, n + 1) at the nodes (..., curves, n + 1, d)."""
@@ -183,6 +177,15 @@ class Images:
             images = group(points.flatten(-3, -2)).unflatten(-2, points.shape[-3:-1])
             squared += share * images.diff(dim=-2).square().sum((0, -1))
         return squared.sqrt()
+
+
+def _along_edges(group: Decoder, points: Tensor, images: Tensor, edges: Tensor, n_chords: int) -> Tensor:
+    """Images (m, ..., e, n_chords + 1, k) along edges between points whose own images (m, ..., n, k) are known."""
+    start, end = edges.unbind(-1)
+    inner = straight_lines(_rows(points, start), _rows(points, end), torch.linspace(0, 1, n_chords + 1)[1:-1])
+    between = group(inner.flatten(-3, -2)).unflatten(-2, inner.shape[-3:-1])
+    first, last = (_rows(images, which).unsqueeze(-2) for which in (start, end))
+    return torch.cat([first, between, last], -2)
 
 
 def _rows(points: Tensor, which: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ For M decoders f_m and a curve gamma with nodes z_i = gamma(i / T), Delta_mi = f
 These are energy and length of the expected metric, the mean of the members' pullback metrics; L^2 <= E, with equality
 for constant speed. A geodesic minimises E. The curve is a cubic spline in a basis that is orthonormal in H1, and
 each coefficient vector is preconditioned by the mean metric along its starting curve, so that few steps of a
-quasi-Newton method do.
+quasi-Newton method do, and most of these on a coarser grid.
 
 Source: Syrota, Moreno-Munoz and Hauberg, Decoder ensembling for learned latent geometries, 2024, for the
 expected metric; the published sum of jumps between random decoders, no distance, is `published_length`.
@@ -31,11 +31,12 @@ from metrics.geometry import Decoders, as_latent, evaluating, members_of, pullba
 
 # Points along the starting curve at which the metric is looked at for preconditioning.
 _PROBES = 5
-# A search begins on a grid of so many segments, and of so many for each piece of a spline at least ...
+# Searches begin on a grid of so many segments, and of so many for each piece of a spline at least ...
 _COARSE_SEGMENTS, _COARSE_SEGMENTS_A_PIECE = 32, 3
-# ... where that is this much coarser than the grid that is asked for, and to this tolerance at best: where the grid
-# itself changes energies by as much, a closer minimum is no better start.
-_COARSER, _COARSE_TOLERANCE = 1.5, 3e-4
+# ... where the grid asked for is so much finer that this saves anything.
+_FINER = 1.5
+# Of the optimality gap there: the grid itself changes energies by more, so that closer minima are no better starts.
+_COARSE_TOLERANCE = 3e-4
 # How much longer than a line a curve of lower energy may be, because of the grid.
 _GRID_ERROR = 1e-3
 # Directions in which the metric is smaller than this share of its largest are not stretched any further.
@@ -56,7 +57,8 @@ class Geodesics:
         energy: E of the curves, in squared data units, without the uncertainty term.
         converged: whether the optimality gap is below the tolerance.
         optimality_gap: relative decrease of the minimised energy that the solver expected to be left.
-        evaluations: how often each pair's energy and gradient was evaluated.
+        evaluations: how often each pair's energy and gradient was evaluated on the grid of the basis; what a coarser
+            one took before is not counted.
     """
 
     z0: Tensor
@@ -105,7 +107,8 @@ def geodesics(
 
     The search starts from the straight line, run through at constant speed. That is enough where the latent space
     has no holes. Where it has (a ring), or uncertainty is weighted, give points on the data: the search then starts
-    from shortest paths over their neighbourhood graph as well, and the curve of lower energy is kept.
+    from shortest paths over their neighbourhood graph as well, and the curve of lower energy is kept. Curves of many
+    segments are searched for, and chosen, on a coarser grid; only the chosen one is finished on that of n_segments.
 
     Args:
         decoders: one decoder, (..., n, d) -> (..., n, n_features), or a sequence of them (an ensemble).
@@ -119,7 +122,7 @@ def geodesics(
             default by 0.01 %.
         n_pieces: pieces of a spline.
         tolerance: of the optimality gap at which a curve is done.
-        max_iterations: steps of the solver at most.
+        max_iterations: steps of the solver at most, on each grid.
 
     Returns:
         Lengths, energies and curves, each pair with its own convergence.
@@ -197,19 +200,20 @@ class _Line(NamedTuple):
 
 
 def _search(energy: CurveEnergy, starts: Tensor, tolerance: float, max_iterations: int) -> Minimum:
-    """The lowest minima found from the starts (c, s, K d), roughly on a coarse grid and exactly on the fine one."""
-    coarse = max(_COARSE_SEGMENTS, _COARSE_SEGMENTS_A_PIECE * energy.basis.n_pieces)
-    if energy.basis.n_segments < _COARSER * coarse:
+    """The minimum of each curve that was lowest on a coarse grid, of those found from the starts (c, s, K d)."""
+    basis = energy.basis
+    n_coarse = max(_COARSE_SEGMENTS, _COARSE_SEGMENTS_A_PIECE * basis.n_pieces)
+    if basis.n_segments < _FINER * n_coarse:
         return _descend(energy, starts, tolerance, max_iterations)
-    on_coarse = energy.on(energy.basis.on(coarse))
-    rough = _descend(on_coarse, starts, max(tolerance, _COARSE_TOLERANCE), max_iterations)
+    rough = _descend(energy.on(basis.on(n_coarse)), starts, max(tolerance, _COARSE_TOLERANCE), max_iterations)
+    # The functions are the same on both grids: what is known of the Hessian holds on.
     return _descend(energy, rough.x[:, None], tolerance, max_iterations, rough.history)
 
 
 def _descend(
     energy: CurveEnergy, starts: Tensor, tolerance: float, max_iterations: int, history: History | None = None
 ) -> Minimum:
-    """The lowest of the minima that each curve has from its starts (c, s, K d), all searched for at once."""
+    """The lowest minimum of each curve, of those found from its starts (c, s, K d), all in lock-step."""
     c, s, _ = starts.shape
     curve = torch.arange(c, device=starts.device).repeat_interleave(s)
     start, d = starts.flatten(0, 1), energy.z0.shape[-1]

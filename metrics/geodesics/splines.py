@@ -24,6 +24,7 @@ class CurveBasis:
         n_pieces: polynomial pieces of a spline, of equal length; at least 1.
 
     Attributes:
+        n_segments, n_pieces: as given.
         nodes: the grid i / T (T + 1,).
         design: the basis on the nodes (T + 1, n_pieces + 1).
 
