@@ -84,7 +84,7 @@ def _graph(edges: Array, lengths: Array, n: int, n_points: int) -> csr_matrix:
 
 
 def _paths(points: Array, graph: csr_matrix, p: int, t: Array) -> Array:
-    """The paths (p, T + 1, d) of one model. Of its points the last 2 p are ends: pair i goes from n + i to n + p + i."""
+    """The paths (p, T + 1, d) of one model, whose last 2 p points are ends: pair i goes from n + i to n + p + i."""
     n = len(points) - 2 * p
     distance, before = dijkstra(graph, indices=np.arange(n, n + p), return_predecessors=True)
     return np.stack([_path(points, n + i, n + p + i, distance[i], before[i], t) for i in range(p)])

@@ -70,8 +70,10 @@ class Minimum(NamedTuple):
 
     def of(self, which: Tensor) -> Minimum:
         """Where some of the problems (a,) ended."""
-        *parts, history = self
-        return Minimum(*(part[which] for part in parts), history.of(which))
+        return Minimum(
+            self.x[which], self.value[which], self.gap[which], self.converged[which], self.evaluations[which],
+            self.history.of(which),
+        )  # fmt: skip
 
 
 def minimise(

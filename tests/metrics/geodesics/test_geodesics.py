@@ -320,7 +320,7 @@ def on_one_grid(monkeypatch):
 
 
 def folded(z):
-    """A sheet in six narrow folds."""
+    """A sheet in narrow folds, wound about a line."""
     return torch.stack([(4 * z[..., 0]).sin(), (4 * z[..., 0]).cos() * z[..., 1], z[..., 0] * z[..., 1]], dim=-1)
 
 
@@ -329,12 +329,15 @@ def folded(z):
 def test_curves_begun_on_a_coarse_grid_are_as_good_as_those_of_the_fine_one_alone(
     decoder, uncertainty_weight, on_one_grid
 ):
-    z0, z1, through = 1.5 * draw(20, 2, seed=8), 1.5 * draw(20, 2, seed=9), 1.5 * draw(150, 2, seed=10)
-    options = {"through": through, "uncertainty_weight": uncertainty_weight}
+    n_pairs, through = 200, 1.5 * draw(150, 2, seed=10)
+    z0, z1 = 1.5 * draw(n_pairs, 2, seed=8), 1.5 * draw(n_pairs, 2, seed=9)
     members = [decoder, lambda z: decoder(1.1 * z)]
+    options = {"through": through, "uncertainty_weight": uncertainty_weight}
     found, alone = geodesics(members, z0, z1, **options), on_one_grid(members, z0, z1, **options)
-    assert (found.energy / alone.energy).mean() < 1 + 1e-3
-    assert found.converged.double().mean() >= alone.converged.double().mean()
+    energy = CurveEnergy(members, found.basis, z0, z1, uncertainty_weight)
+    minimised = [energy(of.coefficients.flatten(1), torch.arange(n_pairs))[0] for of in (found, alone)]
+    assert (minimised[0] / minimised[1]).mean() < 1 + 1e-3
+    assert found.converged.sum() >= alone.converged.sum() - 1
     assert found.evaluations.double().mean() < alone.evaluations.double().mean() / 2
 
 

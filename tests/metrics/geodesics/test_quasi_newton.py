@@ -89,9 +89,7 @@ def test_some_of_the_problems_go_on_as_all_would():
     first = minimise(objective, torch.zeros_like(shift), unchanged, tolerance=1e-14, max_iterations=4)
     rest = minimise(objective, first.x, unchanged, tolerance=1e-10, history=first.history)
     some = first.of(which)
-    found = minimise(
-        lambda x, of: objective(x, which[of]), some.x, unchanged, tolerance=1e-10, history=some.history
-    )
+    found = minimise(lambda x, of: objective(x, which[of]), some.x, unchanged, tolerance=1e-10, history=some.history)
     torch.testing.assert_close(found.x, rest.x[which])
     assert torch.equal(found.evaluations, rest.evaluations[which])
 
