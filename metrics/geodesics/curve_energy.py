@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import torch
@@ -33,12 +34,21 @@ class CurveEnergy:
     def __init__(
         self, decoders: Decoders, basis: CurveBasis, z0: Tensor, z1: Tensor, uncertainty_weight: float = 0.0
     ) -> None:
-        self.basis, self.uncertainty_weight = basis, uncertainty_weight
+        self.uncertainty_weight = uncertainty_weight
         self.lead, self.n_pairs = z0.shape[:-2], z0.shape[-2]
         self.z0, self.z1 = z0.flatten(0, -2), z1.flatten(0, -2)
-        self.nodes, self.design = basis.nodes.to(z0), basis.design.to(z0)
+        self._measure_on(basis)
         # The uncertainty is of the images themselves, the energy only of their distances.
         self.images = Images(decoders, z0[..., :1, :], only_distances=uncertainty_weight == 0)
+
+    def on(self, basis: CurveBasis) -> CurveEnergy:
+        """The energies of these curves on the grid of another basis."""
+        other = copy.copy(self)
+        other._measure_on(basis)
+        return other
+
+    def _measure_on(self, basis: CurveBasis) -> None:
+        self.basis, self.nodes, self.design = basis, basis.nodes.to(self.z0), basis.design.to(self.z0)
 
     def points(self, coefficients: Tensor, which: Tensor | slice = slice(None)) -> Tensor:
         """The nodes (a, T + 1, d) of the curves `which`, all by default, with coefficients (a, K d)."""
@@ -129,6 +139,26 @@ class Images:
         """How many of the curves (..., curves, n + 1, d) of each model to evaluate at a time."""
         return max(1, self.at_once // (points.shape[:-3].numel() * points.shape[-2]))
 
+    def edge_lengths(self, points: Tensor, edges: Tensor, n_chords: int) -> Tensor:
+        """Expected-metric lengths (..., e) of straight edges between points (..., n, d), each as so many chords.
+
+        An end is evaluated once, however many edges meet there, and the images of all points are held.
+
+        Args:
+            edges: numbers of the points that they join (..., e, 2).
+        """
+        with torch.no_grad():
+            chords = [share * self._squared_chords(group, points, edges, n_chords) for group, share in self.groups]
+        return torch.stack(chords).sum(0).sqrt().sum(-1)
+
+    def _squared_chords(self, group: Decoder, points: Tensor, edges: Tensor, n_chords: int) -> Tensor:
+        """Squared lengths (..., e, n_chords), summed over the members of a group."""
+        at_once = max(1, self.at_once // points.shape[:-2].numel())
+        images = torch.cat([group(part) for part in points.split(at_once, -2)], -2)
+        blocks = edges.split(max(1, at_once // n_chords), -2)
+        along = (_along_edges(group, points, images, block, n_chords) for block in blocks)
+        return torch.cat([part.diff(dim=-2).square().sum((0, -1)) for part in along], -2)
+
     def jumps(self, points: Tensor, drawn: Tensor) -> Tensor:
         """|f_b(z_i+1) - f_a(z_i)| for members drawn (..., curves, n + 1) at the nodes (..., curves, n + 1, d)."""
         per_block = self._curves_at_once(points)
@@ -147,6 +177,20 @@ class Images:
             images = group(points.flatten(-3, -2)).unflatten(-2, points.shape[-3:-1])
             squared += share * images.diff(dim=-2).square().sum((0, -1))
         return squared.sqrt()
+
+
+def _along_edges(group: Decoder, points: Tensor, images: Tensor, edges: Tensor, n_chords: int) -> Tensor:
+    """Images (m, ..., e, n_chords + 1, k) along edges between points whose own images (m, ..., n, k) are known."""
+    start, end = edges.unbind(-1)
+    inner = straight_lines(_rows(points, start), _rows(points, end), torch.linspace(0, 1, n_chords + 1)[1:-1])
+    between = group(inner.flatten(-3, -2)).unflatten(-2, inner.shape[-3:-1])
+    first, last = (_rows(images, which).unsqueeze(-2) for which in (start, end))
+    return torch.cat([first, between, last], -2)
+
+
+def _rows(points: Tensor, which: Tensor) -> Tensor:
+    """The points (..., a, d) of some numbers (..., a), among points (..., n, d) that may have more axes in front."""
+    return torch.take_along_dim(points, which[..., None].expand(*points.shape[:-2], -1, 1), -2)
 
 
 def straight_lines(z0: Tensor, z1: Tensor, t: Tensor) -> Tensor:

@@ -15,6 +15,39 @@ InverseHessian = Callable[[Tensor, Tensor], Tensor]
 
 SUFFICIENT_DECREASE = 1e-4
 MAX_TRIES = 6
+# Pairs of steps and gradient changes of a problem that are kept.
+MEMORY = 16
+
+
+class History(NamedTuple):
+    """What c problems have shown of their Hessians, oldest first.
+
+    Attributes:
+        steps: from point to point (m, c, n), m <= MEMORY. changes: of the gradient over them (m, c, n).
+        curvature: 1 / (step . change) (m, c); 0 marks a pair that is not there.
+    """
+
+    steps: Tensor
+    changes: Tensor
+    curvature: Tensor
+
+    @classmethod
+    def none(cls, x: Tensor) -> History:
+        """Of problems at points (c, n) that have made no step."""
+        nothing = x.new_zeros(0, *x.shape)
+        return cls(nothing, nothing, nothing[..., 0])
+
+    def of(self, which: Tensor) -> History:
+        """That of some of the problems (a,)."""
+        return History(*(part[:, which] for part in self))
+
+    def with_newest(self, which: Tensor, step: Tensor, change: Tensor, curvature: Tensor) -> History:
+        """One pair more of the problems `which` (a,), whose oldest goes where there are MEMORY."""
+        room = int(len(self.steps) < MEMORY)
+        longer = History(*(torch.cat([part.new_zeros(room, *part.shape[1:]), part]) for part in self))
+        for kept, newest in zip(longer, (step, change, curvature), strict=True):
+            kept[:, which] = torch.cat([kept[1:, which], newest[None]])
+        return longer
 
 
 class Minimum(NamedTuple):
@@ -25,6 +58,7 @@ class Minimum(NamedTuple):
         gap: predicted relative decrease that was left, 1/2 g^T H g / value (c,).
         converged: whether that is below the tolerance (c,).
         evaluations: how often each value and gradient was evaluated (c,).
+        history: of their steps.
     """
 
     x: Tensor
@@ -32,6 +66,14 @@ class Minimum(NamedTuple):
     gap: Tensor
     converged: Tensor
     evaluations: Tensor
+    history: History
+
+    def of(self, which: Tensor) -> Minimum:
+        """Where some of the problems (a,) ended."""
+        return Minimum(
+            self.x[which], self.value[which], self.gap[which], self.converged[which], self.evaluations[which],
+            self.history.of(which),
+        )  # fmt: skip
 
 
 def minimise(
@@ -41,7 +83,7 @@ def minimise(
     *,
     tolerance: float = 1e-4,
     max_iterations: int = 100,
-    memory: int = 8,
+    history: History | None = None,
 ) -> Minimum:
     """Minimise c independent functions of n variables, all at once.
 
@@ -54,26 +96,23 @@ def minimise(
         inverse_hessian: first guess of the inverse Hessian, applied to gradients.
         tolerance: of the predicted relative decrease.
         max_iterations: steps of a problem at most.
-        memory: pairs of steps and gradient changes kept.
+        history: of an earlier search for the same minima, or for those of functions much like these, to go on with.
 
     Source: Liu and Nocedal, On the limited memory BFGS method, 1989; Armijo backtracking by quadratic interpolation.
     """
-    return _Minimiser(objective, start, inverse_hessian, memory).run(tolerance, max_iterations)
+    known = History.none(start) if history is None else history
+    return _Minimiser(objective, start, inverse_hessian, known).run(tolerance, max_iterations)
 
 
 class _Minimiser:
-    def __init__(self, objective: Objective, start: Tensor, inverse_hessian: InverseHessian, memory: int) -> None:
+    def __init__(self, objective: Objective, start: Tensor, inverse_hessian: InverseHessian, known: History) -> None:
         self.objective, self.inverse_hessian = objective, inverse_hessian
         everything = torch.arange(len(start), device=start.device)
         self.x = start.clone()
         self.value, self.gradient = objective(self.x, everything)
         self.evaluations = torch.ones_like(everything)
         self.gap = torch.full_like(self.value, torch.inf)
-        self.steps = start.new_zeros(memory, *start.shape)
-        self.changes = torch.zeros_like(self.steps)
-        # 1 / (step . change); 0 marks a pair that is not there.
-        self.curvature = start.new_zeros(memory, len(start))
-        self.next_pair = 0
+        self.history = known
         self.active = everything
 
     def run(self, tolerance: float, max_iterations: int) -> Minimum:
@@ -88,20 +127,19 @@ class _Minimiser:
             if not len(self.active) or iteration == max_iterations:
                 break
             self._search(direction[going_on], slope[going_on])
-        return Minimum(self.x, self.value, self.gap, self.gap <= tolerance, self.evaluations)
+        return Minimum(self.x, self.value, self.gap, self.gap <= tolerance, self.evaluations, self.history)
 
     def _directions(self) -> tuple[Tensor, Tensor]:
         """A descent direction for each active problem, by the two-loop recursion, and the slopes along them."""
         g = self.gradient[self.active]
-        steps, changes, curvature = (part[:, self.active] for part in (self.steps, self.changes, self.curvature))
-        newest_first = [(self.next_pair - 1 - age) % len(steps) for age in range(len(steps))]
-        q, weights = g, {}
-        for k in newest_first:
-            weights[k] = curvature[k] * (steps[k] * q).sum(-1)
-            q = q - weights[k][:, None] * changes[k]
+        pairs = list(zip(*self.history.of(self.active), strict=True))
+        q, weights = g, []
+        for step, change, curvature in reversed(pairs):
+            weights.append(curvature * (step * q).sum(-1))
+            q = q - weights[-1][:, None] * change
         p = self.inverse_hessian(q, self.active)
-        for k in reversed(newest_first):
-            p = p + (weights[k] - curvature[k] * (changes[k] * p).sum(-1))[:, None] * steps[k]
+        for (step, change, curvature), weight in zip(pairs, reversed(weights), strict=True):
+            p = p + (weight - curvature * (change * p).sum(-1))[:, None] * step
         return -p, -(p * g).sum(-1)
 
     def _search(self, direction: Tensor, slope: Tensor) -> None:
@@ -135,7 +173,5 @@ class _Minimiser:
         product = (step * change).sum(-1)
         scale = step.norm(dim=-1) * change.norm(dim=-1)
         curved = product > 1e-8 * scale
-        self.steps[self.next_pair, self.active] = step
-        self.changes[self.next_pair, self.active] = change
-        self.curvature[self.next_pair, self.active] = torch.where(curved, 1 / product, torch.zeros_like(product))
-        self.next_pair = (self.next_pair + 1) % len(self.steps)
+        curvature = torch.where(curved, 1 / product, torch.zeros_like(product))
+        self.history = self.history.with_newest(self.active, step, change, curvature)

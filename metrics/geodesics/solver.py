@@ -7,7 +7,7 @@ For M decoders f_m and a curve gamma with nodes z_i = gamma(i / T), Delta_mi = f
 These are energy and length of the expected metric, the mean of the members' pullback metrics; L^2 <= E, with equality
 for constant speed. A geodesic minimises E. The curve is a cubic spline in a basis that is orthonormal in H1, and
 each coefficient vector is preconditioned by the mean metric along its starting curve, so that few steps of a
-quasi-Newton method do.
+quasi-Newton method do, and most of these on a coarser grid.
 
 Source: Syrota, Moreno-Munoz and Hauberg, Decoder ensembling for learned latent geometries, 2024, for the
 expected metric; the published sum of jumps between random decoders, no distance, is `published_length`.
@@ -25,12 +25,18 @@ from torch import Tensor
 
 from metrics.geodesics.curve_energy import CurveEnergy, Images, straight_lines
 from metrics.geodesics.latent_graph import shortest_paths
-from metrics.geodesics.quasi_newton import Minimum, minimise
+from metrics.geodesics.quasi_newton import History, Minimum, minimise
 from metrics.geodesics.splines import CurveBasis, at_constant_speed
 from metrics.geometry import Decoders, as_latent, evaluating, members_of, pullback_metric
 
 # Points along the starting curve at which the metric is looked at for preconditioning.
 _PROBES = 5
+# Searches begin on a grid of so many segments, and of so many for each piece of a spline at least ...
+_COARSE_SEGMENTS, _COARSE_SEGMENTS_A_PIECE = 32, 3
+# ... where the grid asked for is so much finer that this saves anything.
+_FINER = 1.5
+# Of the optimality gap there: the grid itself changes energies by more, so that closer minima are no better starts.
+_COARSE_TOLERANCE = 3e-4
 # How much longer than a line a curve of lower energy may be, because of the grid.
 _GRID_ERROR = 1e-3
 # Directions in which the metric is smaller than this share of its largest are not stretched any further.
@@ -51,7 +57,8 @@ class Geodesics:
         energy: E of the curves, in squared data units, without the uncertainty term.
         converged: whether the optimality gap is below the tolerance.
         optimality_gap: relative decrease of the minimised energy that the solver expected to be left.
-        evaluations: how often each pair's energy and gradient was evaluated.
+        evaluations: how often each pair's energy and gradient was evaluated on the grid of the basis; what a coarser
+            one took before is not counted.
     """
 
     z0: Tensor
@@ -100,7 +107,8 @@ def geodesics(
 
     The search starts from the straight line, run through at constant speed. That is enough where the latent space
     has no holes. Where it has (a ring), or uncertainty is weighted, give points on the data: the search then starts
-    from shortest paths over their neighbourhood graph as well, and the curve of lower energy is kept.
+    from shortest paths over their neighbourhood graph as well, and the curve of lower energy is kept. Curves of many
+    segments are searched for, and chosen, on a coarser grid; only the chosen one is finished on that of n_segments.
 
     Args:
         decoders: one decoder, (..., n, d) -> (..., n, n_features), or a sequence of them (an ensemble).
@@ -114,7 +122,7 @@ def geodesics(
             default by 0.01 %.
         n_pieces: pieces of a spline.
         tolerance: of the optimality gap at which a curve is done.
-        max_iterations: steps of the solver at most.
+        max_iterations: steps of the solver at most, on each grid.
 
     Returns:
         Lengths, energies and curves, each pair with its own convergence.
@@ -128,11 +136,11 @@ def geodesics(
     with evaluating(*members_of(decoders)):
         energy = CurveEnergy(decoders, basis, z0, z1, uncertainty_weight)
         line = _Line.between(energy, z0, z1)
-        found = _solve(energy, line.start, tolerance, max_iterations)
+        starts = [line.start]
         if through is not None:
-            routes = shortest_paths(energy.images.step_lengths, as_latent(through).to(z0), z0, z1, energy.nodes)
-            found = _better(found, _solve(energy, energy.fit(routes.flatten(0, -3)), tolerance, max_iterations))
-        return _result(energy, z0, z1, line, found)
+            routes = shortest_paths(energy.images, as_latent(through).to(z0), z0, z1, energy.nodes)
+            starts.append(energy.fit(routes.flatten(0, -3)))
+        return _result(energy, z0, z1, line, _search(energy, torch.stack(starts, 1), tolerance, max_iterations))
 
 
 def curve_lengths(decoders: Decoders, points: Tensor) -> Tensor:
@@ -191,15 +199,37 @@ class _Line(NamedTuple):
         return cls(start, length, energy.basis.n_segments * steps.square().sum(-1))
 
 
-def _solve(energy: CurveEnergy, start: Tensor, tolerance: float, max_iterations: int) -> Minimum:
-    """Minimise from coefficients (c, K d)."""
-    d = energy.z0.shape[-1]
-    inverse = _inverse_metric(energy, energy.points(start))
+def _search(energy: CurveEnergy, starts: Tensor, tolerance: float, max_iterations: int) -> Minimum:
+    """The minimum of each curve that was lowest on a coarse grid, of those found from the starts (c, s, K d)."""
+    basis = energy.basis
+    n_coarse = max(_COARSE_SEGMENTS, _COARSE_SEGMENTS_A_PIECE * basis.n_pieces)
+    if basis.n_segments < _FINER * n_coarse:
+        return _descend(energy, starts, tolerance, max_iterations)
+    rough = _descend(energy.on(basis.on(n_coarse)), starts, max(tolerance, _COARSE_TOLERANCE), max_iterations)
+    # The functions are the same on both grids: what is known of the Hessian holds on.
+    return _descend(energy, rough.x[:, None], tolerance, max_iterations, rough.history)
+
+
+def _descend(
+    energy: CurveEnergy, starts: Tensor, tolerance: float, max_iterations: int, history: History | None = None
+) -> Minimum:
+    """The lowest minimum of each curve, of those found from its starts (c, s, K d), all in lock-step."""
+    c, s, _ = starts.shape
+    curve = torch.arange(c, device=starts.device).repeat_interleave(s)
+    start, d = starts.flatten(0, 1), energy.z0.shape[-1]
+    inverse = _inverse_metric(energy, energy.points(start, curve))
+
+    def objective(coefficients: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        return energy(coefficients, curve[which])
 
     def inverse_hessian(gradient: Tensor, which: Tensor) -> Tensor:
         return (gradient.unflatten(-1, (-1, d)) @ inverse[which] / 2).flatten(1)
 
-    return minimise(energy, start, inverse_hessian, tolerance=tolerance, max_iterations=max_iterations)
+    found = minimise(
+        objective, start, inverse_hessian, tolerance=tolerance, max_iterations=max_iterations, history=history
+    )
+    lowest = found.value.nan_to_num(torch.inf).reshape(c, s).argmin(1) + s * torch.arange(c, device=starts.device)
+    return found.of(lowest)._replace(evaluations=found.evaluations.reshape(c, s).sum(1))
 
 
 def _inverse_metric(energy: CurveEnergy, curves: Tensor) -> Tensor:
@@ -217,13 +247,6 @@ def _inverse_metric(energy: CurveEnergy, curves: Tensor) -> Tensor:
     eigenvalues, axes = torch.linalg.eigh(G)
     floor = (_FLATTEST * eigenvalues[:, -1:]).clamp_min(torch.finfo(G.dtype).tiny)
     return axes / torch.maximum(eigenvalues, floor).unsqueeze(-2) @ axes.transpose(-1, -2)
-
-
-def _better(one: Minimum, other: Minimum) -> Minimum:
-    """Of two searches for the same curves the one that found the lower energy, curve by curve."""
-    lower = other.value < one.value
-    chosen = [torch.where(lower[:, None] if a.ndim > 1 else lower, b, a) for a, b in zip(one, other, strict=True)]
-    return Minimum(*chosen)._replace(evaluations=one.evaluations + other.evaluations)
 
 
 def _result(energy: CurveEnergy, z0: Tensor, z1: Tensor, line: _Line, found: Minimum) -> Geodesics:

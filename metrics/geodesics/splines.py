@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from scipy.interpolate import BSpline
@@ -22,6 +24,7 @@ class CurveBasis:
         n_pieces: polynomial pieces of a spline, of equal length; at least 1.
 
     Attributes:
+        n_segments, n_pieces: as given.
         nodes: the grid i / T (T + 1,).
         design: the basis on the nodes (T + 1, n_pieces + 1).
 
@@ -37,14 +40,21 @@ class CurveBasis:
             )
         ends = [0.0] * DEGREE, [1.0] * DEGREE
         self._knots = np.concatenate([ends[0], np.linspace(0, 1, n_pieces + 1), ends[1]])
+        raw = self._splines(np.linspace(0, 1, n_segments + 1))
+        self._to_h1 = np.linalg.inv(np.linalg.qr(n_segments**0.5 * np.diff(raw, axis=0), mode="r"))
+        self.n_pieces = n_pieces
+        self._look_at(n_segments)
+
+    def on(self, n_segments: int) -> CurveBasis:
+        """The same functions on another grid, on which they are not quite orthonormal."""
+        other = copy.copy(self)
+        other._look_at(n_segments)
+        return other
+
+    def _look_at(self, n_segments: int) -> None:
         self.n_segments = n_segments
-        nodes = np.linspace(0, 1, n_segments + 1)
-        raw = self._splines(nodes)
-        triangle = np.linalg.qr(n_segments**0.5 * np.diff(raw, axis=0), mode="r")
-        self._to_h1 = np.linalg.inv(triangle)
-        self.nodes = torch.as_tensor(nodes)
-        self.design = torch.as_tensor(raw @ self._to_h1)
-        self._pseudoinverse = torch.linalg.pinv(self.design)
+        self.nodes = torch.linspace(0, 1, n_segments + 1, dtype=torch.float64)
+        self.design = self.at(self.nodes)
 
     def at(self, t: Tensor) -> Tensor:
         """The basis functions at times t (n,) in [0, 1] -> (n, n_pieces + 1), float64."""
@@ -52,7 +62,7 @@ class CurveBasis:
 
     def fit(self, deviation: Tensor) -> Tensor:
         """Coefficients (..., n_pieces + 1, d) of the nearest spline to values (..., T + 1, d) on the nodes."""
-        return self._pseudoinverse.to(deviation) @ deviation
+        return torch.linalg.pinv(self.design).to(deviation) @ deviation
 
     def _splines(self, t: np.ndarray) -> np.ndarray:
         # The first and the last spline are the only ones that do not vanish at an end.

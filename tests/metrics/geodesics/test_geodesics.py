@@ -298,6 +298,57 @@ def test_the_energys_gradient_is_its_derivative(ensemble, pairs):
         assert (value > 0).all()
 
 
+def test_the_energy_on_another_grid_is_that_of_the_same_curves(ensemble, pairs):
+    fine = CurveEnergy(ensemble, CurveBasis(64, 10), *pairs)
+    coarse = fine.on(fine.basis.on(32))
+    coefficients, which = 0.3 * draw(6, 22, seed=5), torch.arange(6)
+    points = fine.points(coefficients)[:, ::2]
+    torch.testing.assert_close(coarse.points(coefficients), points)
+    images = torch.stack([decoder(points) for decoder in ensemble])
+    torch.testing.assert_close(coarse(coefficients, which)[0], 32 * images.diff(dim=2).square().sum((2, 3)).mean(0))
+    assert fine(coefficients, which)[1].shape == coefficients.shape
+
+
+@pytest.fixture
+def on_one_grid(monkeypatch):
+    def solve(*arguments, **options):
+        with monkeypatch.context() as patch:
+            patch.setattr("metrics.geodesics.solver._COARSE_SEGMENTS", 1_000_000)
+            return geodesics(*arguments, **options)
+
+    return solve
+
+
+def folded(z):
+    """A sheet in narrow folds, wound about a line."""
+    return torch.stack([(4 * z[..., 0]).sin(), (4 * z[..., 0]).cos() * z[..., 1], z[..., 0] * z[..., 1]], dim=-1)
+
+
+@pytest.mark.parametrize("decoder", [folded, network(5, scale=3.0)], ids=["folds", "network"])
+@pytest.mark.parametrize("uncertainty_weight", [0.0, 10.0])
+def test_curves_begun_on_a_coarse_grid_are_as_good_as_those_of_the_fine_one_alone(
+    decoder, uncertainty_weight, on_one_grid
+):
+    n_pairs, through = 200, 1.5 * draw(150, 2, seed=10)
+    z0, z1 = 1.5 * draw(n_pairs, 2, seed=8), 1.5 * draw(n_pairs, 2, seed=9)
+    members = [decoder, lambda z: decoder(1.1 * z)]
+    options = {"through": through, "uncertainty_weight": uncertainty_weight}
+    found, alone = geodesics(members, z0, z1, **options), on_one_grid(members, z0, z1, **options)
+    energy = CurveEnergy(members, found.basis, z0, z1, uncertainty_weight)
+    minimised = [energy(of.coefficients.flatten(1), torch.arange(n_pairs))[0] for of in (found, alone)]
+    assert (minimised[0] / minimised[1]).mean() < 1 + 1e-3
+    assert found.converged.sum() >= alone.converged.sum() - 1
+    assert found.evaluations.double().mean() < alone.evaluations.double().mean() / 2
+
+
+@pytest.mark.parametrize(("n_segments", "n_pieces"), [(32, 10), (64, 20)])
+def test_a_grid_that_is_coarse_already_is_the_only_one(n_segments, n_pieces, ensemble, pairs, on_one_grid):
+    options = {"n_segments": n_segments, "n_pieces": n_pieces}
+    found, alone = geodesics(ensemble, *pairs, **options), on_one_grid(ensemble, *pairs, **options)
+    assert torch.equal(found.coefficients, alone.coefficients)
+    assert torch.equal(found.evaluations, alone.evaluations)
+
+
 def test_uncertainty_that_is_nowhere_changes_nothing(ensemble, pairs):
     twins = [ensemble[0], ensemble[0]]
     plain, weighted = geodesics(twins, *pairs), geodesics(twins, *pairs, uncertainty_weight=100.0)

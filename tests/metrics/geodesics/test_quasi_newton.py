@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize, rosen, rosen_der
 
-from metrics.geodesics.quasi_newton import minimise
+from metrics.geodesics.quasi_newton import MEMORY, History, minimise
 
 
 def draw(*shape, seed=0):
@@ -68,6 +68,41 @@ def test_a_problem_in_a_batch_goes_the_same_way_as_alone():
         )
         torch.testing.assert_close(alone.x[0], together.x[c], rtol=1e-10, atol=1e-12)
         assert alone.evaluations[0] == together.evaluations[c]
+
+
+def test_a_search_that_goes_on_with_its_history_goes_as_if_it_had_not_stopped():
+    objective, _, shift = quadratics(n=8)
+    start = torch.zeros_like(shift)
+    whole = minimise(objective, start, unchanged, tolerance=1e-14, max_iterations=7)
+    first = minimise(objective, start, unchanged, tolerance=1e-14, max_iterations=4)
+    kept = first.history.steps.clone()
+    rest = minimise(objective, first.x, unchanged, tolerance=1e-14, max_iterations=3, history=first.history)
+    torch.testing.assert_close(rest.x, whole.x)
+    assert torch.equal(first.history.steps, kept)
+    forgetful = minimise(objective, first.x, unchanged, tolerance=1e-14, max_iterations=3)
+    assert (forgetful.value - whole.value > 1e-9).any()
+
+
+def test_some_of_the_problems_go_on_as_all_would():
+    objective, _, shift = quadratics(n=8)
+    which = torch.tensor([3, 1])
+    first = minimise(objective, torch.zeros_like(shift), unchanged, tolerance=1e-14, max_iterations=4)
+    rest = minimise(objective, first.x, unchanged, tolerance=1e-10, history=first.history)
+    some = first.of(which)
+    found = minimise(lambda x, of: objective(x, which[of]), some.x, unchanged, tolerance=1e-10, history=some.history)
+    torch.testing.assert_close(found.x, rest.x[which])
+    assert torch.equal(found.evaluations, rest.evaluations[which])
+
+
+def test_each_problem_forgets_its_own_oldest_steps():
+    history = History.none(torch.zeros(2, 1))
+    for step in range(MEMORY + 3):
+        which = torch.tensor([0, 1] if step == 1 else [0])
+        pair = torch.full((len(which), 1), float(step + 1))
+        history = history.with_newest(which, pair, pair, pair[:, 0])
+    busy, idle = history.steps[..., 0].unbind(-1)
+    assert busy.tolist() == [float(step + 1) for step in range(3, MEMORY + 3)]
+    assert idle[idle > 0].tolist() == [2.0]
 
 
 def test_a_converged_problem_is_evaluated_no_more():

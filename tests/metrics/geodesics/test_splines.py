@@ -33,6 +33,17 @@ def test_a_fit_gives_back_the_spline_it_was_made_of():
     torch.testing.assert_close(basis.fit(basis.design @ coefficients), coefficients)
 
 
+def test_on_another_grid_the_functions_are_the_same():
+    basis = CurveBasis(64, 10)
+    coarse, t = basis.on(32), torch.rand(9, generator=torch.Generator().manual_seed(0)).double()
+    assert coarse.n_segments == 32 and basis.n_segments == 64
+    assert torch.equal(coarse.at(t), basis.at(t))
+    torch.testing.assert_close(coarse.design, basis.design[::2])
+    torch.testing.assert_close(coarse.nodes, basis.nodes[::2])
+    coefficients = torch.randn(3, 11, 2, generator=torch.Generator().manual_seed(0)).double()
+    torch.testing.assert_close(coarse.fit(coarse.design @ coefficients), coefficients)
+
+
 def test_a_grid_that_is_too_coarse_is_refused_with_the_numbers():
     with pytest.raises(ValueError, match="n_segments = 8 with n_pieces = 10"):
         CurveBasis(8, 10)
