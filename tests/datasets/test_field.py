@@ -125,7 +125,8 @@ def test_the_object_turns_once_in_a_closed_curve():
     assert data.X.min() == 0 and 0.5 < data.X.max() <= 1
 
 
-def test_faces_are_averages_of_olivetti():
+@pytest.mark.data
+def test_faces_are_averages_of_olivetti(data_folder):
     whole, half = Olivetti().load(), Faces().load()
     assert half.sample_shape == (1, 32, 32)
     np.testing.assert_allclose(half.X.mean(1), whole.X.mean(1), rtol=1e-5)

@@ -92,7 +92,7 @@ suite = "faulty"
 [run]
 report_seeds = [0]
 timeout = "4s"
-memory = "1500MB"
+memory = "1GB"
 [datasets.swiss_roll]
 n = 200
 [methods.good]
