@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import Field, TypeAdapter, ValidationError, with_config
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from bench.record.records import Record
+from bench.suite.claims import Claim
+from bench.suite.data import DatasetSpec
+from bench.suite.metrics import MetricChoice
 
 SCHEMA = 1
 
@@ -20,6 +24,19 @@ _open = with_config(extra="allow", strict=True)
 Version = Literal[1]
 
 
+def _written_as(kind: type[Any]) -> AfterValidator:
+    """Of a table: whether it is what a dataclass of this kind was written as."""
+    adapter, known = TypeAdapter(kind), {field.name for field in fields(kind)}
+
+    def checked(table: dict[str, Any]) -> dict[str, Any]:
+        if not table.keys() <= known:
+            raise ValueError(f"no field of {kind.__name__}: {', '.join(table.keys() - known)}")
+        adapter.validate_json(json.dumps(table), strict=True)
+        return table
+
+    return AfterValidator(checked)
+
+
 @_exact
 class JobEntry(TypedDict):
     """The records of one job."""
@@ -27,17 +44,6 @@ class JobEntry(TypedDict):
     schema: Version
     kind: Literal["job"]
     records: list[Record]
-
-
-@_exact
-class Spec(TypedDict):
-    """A `bench.suite.data.DatasetSpec`."""
-
-    name: str
-    target: str
-    params: dict[str, Any]
-    content: str
-    max_rows: NotRequired[int | None]
 
 
 @_open
@@ -57,43 +63,13 @@ class SelectionEntry(Configuration):
     kind: Literal["selection"]
     dataset: str
     method: str
-    spec: Spec
+    spec: Annotated[dict[str, Any], _written_as(DatasetSpec)]
     seeds: list[int]
     note: str
     trials: list[str]
     group: NotRequired[str]
     front: NotRequired[list[Configuration]]
     rules: NotRequired[str]
-
-
-@_exact
-class ScoredBy(TypedDict):
-    """A `bench.suite.metrics.MetricChoice`."""
-
-    name: str
-    target: str
-    version: int | str
-    scope: str
-    better: str
-    needs: list[str]
-    variants: NotRequired[list[tuple[str, str]]]
-
-
-@_open
-class Claim(TypedDict):
-    """A `bench.suite.claims.Claim`."""
-
-    statement: str
-    source: str
-    published: str
-    metric: str
-    left: str
-    sign: str
-    factor: float
-    right: str
-    right_metric: str
-    value: float | None
-    datasets: list[str]
 
 
 @_open
@@ -121,8 +97,8 @@ class RunEntry(TypedDict):
     device: NotRequired[str]
     git_sha: NotRequired[str]
     git_dirty: NotRequired[bool]
-    scored_by: NotRequired[list[ScoredBy]]
-    claims: NotRequired[list[Claim]]
+    scored_by: NotRequired[list[Annotated[dict[str, Any], _written_as(MetricChoice)]]]
+    claims: NotRequired[list[Annotated[dict[str, Any], _written_as(Claim)]]]
 
 
 @_open

@@ -139,12 +139,12 @@ def to_json(choices: Iterable[MetricChoice]) -> list[dict[str, Any]]:
 
 def from_json(entries: Iterable[Mapping[str, Any]]) -> tuple[MetricChoice, ...]:
     """The metrics that `to_json` wrote."""
-    return tuple(
-        MetricChoice(**{
-            **entry, "needs": tuple(entry["needs"]), "variants": tuple((name, way) for name, way in entry["variants"])
-        })
-        for entry in entries
-    )  # fmt: skip
+    return tuple(map(_of_json, entries))
+
+
+def _of_json(entry: Mapping[str, Any]) -> MetricChoice:
+    variants = tuple((name, way) for name, way in entry.get("variants", ()))
+    return MetricChoice(**{**entry, "needs": tuple(entry["needs"]), "variants": variants})
 
 
 class KnownMetrics:
