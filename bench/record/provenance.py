@@ -77,7 +77,8 @@ def command_line() -> str:
     """The command that the user gave."""
     import shlex
 
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0]).name
+    return shlex.join([*(["python", "-m", "bench"] if program == "__main__.py" else [program]), *sys.argv[1:]])
 
 
 def _processor() -> str:
