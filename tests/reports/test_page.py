@@ -58,6 +58,19 @@ def test_text_from_names_reasons_and_parameters_stays_text(tmp_path):
     assert "<script" not in re.sub(r"`` .*? ``", "", markdown) and "a\\|b" in markdown
 
 
+def test_a_picture_is_made_small_once_and_again_where_it_was_drawn_anew(tmp_path):
+    from PIL import Image
+
+    def shown(colour: str | None = None) -> tuple[str, int]:
+        if colour:
+            Image.new("RGB", (40, 30), colour).save(tmp_path / "x.png")
+        text = page(content(scores(), pictures=[Picture("title", "alt", "x.png")]), tmp_path)
+        return str(Outline(text).all("img")[0]["src"]), (tmp_path / "x.webp").stat().st_mtime_ns
+
+    red, again, blue = shown("red"), shown(), shown("blue")
+    assert red == again and blue[0] != red[0] and blue[1] > red[1]
+
+
 def test_the_page_needs_no_network_and_is_the_same_bytes_again(tmp_path):
     from PIL import Image
 
