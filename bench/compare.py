@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BadInputError, nearest
-from bench.record import models
 from bench.record.ledger import read
-from bench.report import frame_of_ledger, read_foreign, reported_configurations
+from bench.report import frame_of_ledger, points_of, read_foreign, reported_configurations
 
 if TYPE_CHECKING:
     from reports.versus import Comparison, Results
@@ -74,11 +73,8 @@ def _results(place: Path) -> tuple[Results, Sequence[str]]:
     ledger = read(place)
     run = ledger.runs[-1] if ledger.runs else {}
 
-    def points_of(cell_id: str) -> Any:
-        return models.load_points(models.model_folder(place, cell_id))
-
     frame = as_reported(frame_of_ledger(ledger), reported_configurations(ledger.selections.values()))
-    results = Results(frame, points_of, run.get("data", {}), _versions(run))
+    results = Results(frame, points_of(place), run.get("data", {}), _versions(run))
     return results, run.get("metrics", ())
 
 

@@ -117,7 +117,7 @@ def leaderboards(
     return boards(
         as_reported(frame, reported_configurations(selections)), decoder_metrics,
         run.get("methods", ()), run.get("datasets", ()), run.get("metrics", ()),
-        points_of=_points_of(out), tuning=run.get("tuning"),
+        points_of=points_of(out), tuning=run.get("tuning"),
     )  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def _claims(
     from reports.frames import as_reported
 
     shown = as_reported(frame, reported_configurations(selections))
-    return judged(run.get("claims", ()), shown, _points_of(out))
+    return judged(run.get("claims", ()), shown, points_of(out))
 
 
 def leaderboards_of(ledger: Ledger, out: Path) -> list[Board]:
@@ -143,7 +143,7 @@ def leaderboards_of(ledger: Ledger, out: Path) -> list[Board]:
     return leaderboards(frame_of_ledger(ledger), run, _selections(ledger, run), out)
 
 
-def _points_of(out: Path) -> PointsOf:
+def points_of(out: Path) -> PointsOf:
     """The scores by point that the models of a result folder have."""
     saved = models.saved(out)
     return lambda cell: models.load_points(models.model_folder(out, cell)) if cell in saved else {}
@@ -169,7 +169,7 @@ def _content(out: Path, formats: Sequence[str], frame: pd.DataFrame, ledger: Led
     records = list(reported(ledger)) if ledger else []
     lost = {r.cell.id: too_little(r.explained_variance, _least_explained(ledger)) for r in records} if ledger else {}
     objectives = (run.get("tuning") or {}).get("objectives", ())
-    traded = tradeoffs(frame, selections, objectives, methods, _points_of(out)) if len(objectives) > 1 else []
+    traded = tradeoffs(frame, selections, objectives, methods, points_of(out)) if len(objectives) > 1 else []
     kernels = read_kernels(out)
     return Content(
         frame, boards, ranks,

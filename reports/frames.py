@@ -24,8 +24,9 @@ COLUMNS = {
 _OF_SCORES = frozenset({"split", "metric", "value", "better", "status", "reason"})
 _TEXT = "string"
 _TEXTS = [name for name, dtype in COLUMNS.items() if dtype == _TEXT]
-# So many at once are made and written: as texts they take much memory.
+# So many at once are written: as texts they take much memory.
 _ROWS = 20_000
+# So many, each with its scores, are made columns of at once.
 _UNITS = 2_000
 _ORDER = ["phase", "dataset", "method", "config_id", "seed", "metric"]
 

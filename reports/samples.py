@@ -15,6 +15,9 @@ Array = np.ndarray
 # the score, and not scores of the points, the metric's name has this at its end.
 PointsOf = Callable[[str], Mapping[str, Array]]
 INFLUENCE = ".influence"
+# The rows of one method on one data set, by metric.
+Scores = Mapping[str, pd.DataFrame]
+_OF_A_SCORE = ["cell_id", "seed", "n_seeds", "split", "metric", "value", "better", "status", "reason"]
 
 BY_CONSTRUCTION, COLLAPSED, SINGULAR = "by construction", "collapsed", "rank-deficient"
 
@@ -22,10 +25,6 @@ BY_CONSTRUCTION, COLLAPSED, SINGULAR = "by construction", "collapsed", "rank-def
 def no_points(cell_id: str) -> Mapping[str, Array]:
     """The scores by point of a frame alone, which has none."""
     return {}
-
-
-Scores = Mapping[str, pd.DataFrame]
-_OF_A_SCORE = ["cell_id", "seed", "n_seeds", "split", "metric", "value", "better", "status", "reason"]
 
 
 def by_metric(rows: pd.DataFrame) -> Scores:
@@ -36,7 +35,7 @@ def by_metric(rows: pd.DataFrame) -> Scores:
 def samples_of(scores: Scores, metrics: Sequence[str], points_of: PointsOf) -> dict[str, Sample]:
     """For each metric the values of one method on one data set: of the models whose values count, or of all."""
     of_each = {name: of_models(scores[name]) for name in metrics if name in scores}
-    cells = {str(cell): None for here in of_each.values() for cell in here["cell_id"].dropna()}
+    cells = {str(cell) for here in of_each.values() for cell in here["cell_id"].dropna()}
     by_cell = {cell: points_of(cell) for cell in cells}
     found = {}
     for name, rows in of_each.items():

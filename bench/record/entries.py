@@ -21,7 +21,7 @@ _OF_OLD = b'"history"'
 
 _exact = with_config(extra="forbid", strict=True)
 _open = with_config(extra="allow", strict=True)
-Version = Literal[1]
+_Version = Literal[1]
 
 
 def _written_as(kind: type[Any]) -> AfterValidator:
@@ -41,7 +41,7 @@ def _written_as(kind: type[Any]) -> AfterValidator:
 class JobEntry(TypedDict):
     """The records of one job."""
 
-    schema: Version
+    schema: _Version
     kind: Literal["job"]
     records: list[Record]
 
@@ -59,7 +59,7 @@ class Configuration(TypedDict):
 class SelectionEntry(Configuration):
     """Which configuration is reported for a pair."""
 
-    schema: Version
+    schema: _Version
     kind: Literal["selection"]
     dataset: str
     method: str
@@ -76,7 +76,7 @@ class SelectionEntry(Configuration):
 class RunEntry(TypedDict):
     """What started a run."""
 
-    schema: Version
+    schema: _Version
     kind: Literal["run"]
     suite: NotRequired[str]
     command: NotRequired[str]
@@ -105,7 +105,7 @@ class RunEntry(TypedDict):
 class EndEntry(TypedDict):
     """How long the run took that was started last."""
 
-    schema: Version
+    schema: _Version
     kind: Literal["end"]
     wall_seconds: float
     busy_seconds: float

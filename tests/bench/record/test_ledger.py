@@ -14,6 +14,7 @@ from bench.record.compaction import compact
 from bench.record.ledger import Ledger, Part, locked, read
 from bench.record.records import Record, Score
 from bench.suite.data import DatasetSpec
+from bench.suite.metrics import metric_choice, to_json
 
 SPEC = DatasetSpec("roll", "swiss_roll", {}, "abc")
 
@@ -97,6 +98,19 @@ def test_a_record_with_a_value_of_another_form_is_skipped_with_a_warning(tmp_pat
     Ledger(tmp_path).add([record(0)])
     changed_line(tmp_path, change)
     assert not Ledger(tmp_path).records and ":1 is no entry" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "scored_by", [{}, {"target": "mcn", "surprise": 1}, {"target": 3}], ids=["lacks", "more", "other type"]
+)
+def test_a_run_whose_metrics_have_another_form_is_skipped_with_a_warning(tmp_path, caplog, scored_by):
+    """They are checked by the dataclass that they were written from."""
+    good = to_json([metric_choice("mcn", Path())])[0]
+    ledger = Ledger(tmp_path)
+    ledger.start_run({"scored_by": [good]})
+    ledger.start_run({"scored_by": [{**good, **scored_by} if scored_by else {"name": "mcn"}]})
+    assert [run["scored_by"] for run in Ledger(tmp_path).runs] == [json.loads(json.dumps([good]))]
+    assert ":2 is no entry" in caplog.text
 
 
 def test_a_ledger_of_another_version_is_refused(tmp_path):
