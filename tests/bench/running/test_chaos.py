@@ -307,11 +307,17 @@ def test_a_sweep_under_many_kills_is_the_undisturbed_one(undisturbed, tmp_path):
 
 
 def test_passwords_of_a_database_are_nowhere(undisturbed, write_suite, bench, tmp_path):
-    for address in ("postgresql://me:s3cret@127.0.0.1:1/x", "postgresql://me:s3c/ret@127.0.0.1:1/x"):
+    # Long ones: three characters in a row are found in pictures that a page holds as base64, by chance.
+    parts = ("first-s3cret", "second-s3cret")
+    addresses = [f"postgresql://me:{password}@127.0.0.1:1/x" for password in (parts[0], "/".join(parts))]
+    said = ""
+    for address in addresses:
         write_suite(SUITE.replace('"off"', f'"{address}"'))
         done = bench("run", "--out", "out", "-m", "pca")
-        assert "s3c" not in done.stdout + done.stderr
-    assert "s3c" not in bench("sync", "out", "--uri", "postgresql://me:s3cret@127.0.0.1:1/x").stderr
+        said += done.stdout + done.stderr
+    said += bench("sync", "out", "--uri", addresses[0]).stderr
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    assert files and not [path for path in files if b"s3c" in path.read_bytes()]
+    for part in parts:
+        assert part not in said
+        assert files and not [path for path in files if part.encode() in path.read_bytes()]
     assert not [path for path in files if path.stat().st_mode & 0o002]
