@@ -46,6 +46,24 @@ def shortened(decoder: Decoder, z: Tensor) -> Decoder:
     return nn.Sequential(*found.hidden, _Coordinates(torch.linalg.qr(A.transpose(-1, -2), mode="r").R))
 
 
+def in_single_precision(decoder: Decoder, z: Tensor) -> Decoder | None:
+    """A copy of a decoder that computes in single precision; None of what is no module, or cannot be copied so.
+
+    Args:
+        z: any latent point of the shape that it takes (..., 1, d).
+    """
+    if not isinstance(decoder, nn.Module):
+        return None
+    try:
+        single = copy.deepcopy(decoder).float()
+        with torch.no_grad():
+            computes_so = single(z.float()).dtype == torch.float32
+    # Tensors that torch does not copy, or that a module keeps beside its parameters and buffers.
+    except RuntimeError:
+        return None
+    return single if computes_so else None
+
+
 class _Coordinates(nn.Module):
     """h -> R h for hidden features (..., n, k)."""
 

@@ -28,7 +28,8 @@ _TEXTS = [name for name, dtype in COLUMNS.items() if dtype == _TEXT]
 _ROWS = 20_000
 # So many, each with its scores, are made columns of at once.
 _UNITS = 2_000
-_ORDER = ["phase", "dataset", "method", "config_id", "seed", "metric"]
+# Of the frame's units, whose metrics come in the order of the alphabet.
+_ORDER = ["phase", "dataset", "method", "config_id", "seed"]
 
 
 class FrameError(ValueError):
@@ -50,9 +51,18 @@ def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         counts += map(len, scores)
         for name, column in columns.items():
             column.extend([row.get(name) for row in (chain(*scores) if name in _OF_SCORES else some)])
-    number = np.repeat(np.arange(len(counts)), counts)
-    frame = pd.DataFrame({n: c.values() if n in _OF_SCORES else c.values()[number] for n, c in columns.items()})
-    return frame.sort_values(_ORDER, kind="stable", ignore_index=True)
+    ranks = _ranks({name: columns[name].values() for name in _ORDER})
+    unit = np.repeat(np.arange(len(counts)), counts)
+    metric = columns["metric"].values().codes
+    order = np.lexsort((np.where(metric < 0, len(metric), metric), ranks[unit]))
+    unit = unit[order]
+    # One after the other: of very many rows no column is held twice.
+    return pd.DataFrame({n: columns.pop(n).values()[order if n in _OF_SCORES else unit] for n in COLUMNS}, copy=False)
+
+
+def _ranks(of_units: Mapping[str, Any]) -> np.ndarray:
+    """The place of each unit in the frame, the same for those that only their metrics tell apart."""
+    return pd.DataFrame(of_units).groupby(_ORDER, sort=True, observed=True, dropna=False).ngroup().to_numpy()
 
 
 class _Texts:

@@ -7,13 +7,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, TypedDict
 
-from pydantic import Field, with_config
+from pydantic import AfterValidator, Field, with_config
 
 from bench.record.cells import Unit
 from bench.suite.metrics import MetricChoice
 
 Status = Literal["ok", "failed", "timeout", "oom", "crashed", "diverged", "pruned"]
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "oom", "crashed", "diverged")
+_Versions = Mapping[str, int | str]
+_KNOWN: dict[Any, Any] = {}
+
+
+def _one_for_all(asked: tuple[str, ...]) -> tuple[str, ...]:
+    """One object for all records that the same was asked of: there may be very many."""
+    known: tuple[str, ...] = _KNOWN.setdefault(asked, asked)
+    return known
+
+
+def _versions_for_all(versions: _Versions) -> _Versions:
+    known: _Versions = _KNOWN.setdefault(tuple(versions.items()), versions)
+    return known
+
+
 # A ledger has what is not finite as text.
 _Number = Annotated[float, Field(strict=False)]
 _exact = with_config(extra="forbid", strict=True)
@@ -38,7 +53,7 @@ class Score:
 
 
 @_exact
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """What became of one cell, or of one group: its status, its scores, what it cost, and on what.
 
@@ -50,8 +65,8 @@ class Record:
     suite: str
     cell: Annotated[Unit, Field(union_mode="left_to_right")]
     status: Status
-    requested: tuple[str, ...]
-    versions: Mapping[str, int | str] = field(default_factory=dict)
+    requested: Annotated[tuple[str, ...], AfterValidator(_one_for_all)]
+    versions: Annotated[_Versions, AfterValidator(_versions_for_all)] = field(default_factory=dict)
     reason: str = ""
     traceback: str = ""
     scores: tuple[Score, ...] = ()

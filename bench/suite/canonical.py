@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 
@@ -17,9 +18,10 @@ def canonical(value: Any) -> str:
     return _ENCODER.encode(value)
 
 
-def canonical_table(**texts: str) -> str:
-    """The canonical JSON of a table whose values' texts are known."""
-    return "{" + ",".join(f'"{name}":{texts[name]}' for name in sorted(texts)) + "}"
+@lru_cache(maxsize=1024, typed=True)
+def canonical_scalar(value: str | int) -> str:
+    """`canonical` of a value that very many things have in common."""
+    return canonical(value)
 
 
 def digest(value: Any) -> str:

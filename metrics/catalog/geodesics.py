@@ -96,7 +96,7 @@ def _gain(kinds: Mapping[str, Array]) -> Array:
 geodesic_error = Metric(
     "geodesic_error", _geodesic_error, "lower", frozenset({"decoder", "geodesic"}), least_rows={"scored": 2},
     about="|d / exact - 1|, mean over 50 pairs: model geodesics against the manifold's; _spearman; _straight lines",
-    variants={"_spearman": "higher"}, by_point=_geodesic_errors, version=2,
+    variants={"_spearman": "higher"}, by_point=_geodesic_errors, version=3,
 )  # fmt: skip
 geodesic_cv = Metric(
     "geodesic_cv", _geodesic_cv, "lower", frozenset({"decoder"}), scope="seeds", least_rows={"scored": 2},
@@ -107,5 +107,5 @@ geodesic_cv = Metric(
         + [kind + name for kind in KINDS for name in ("_icc", "_icc_low", "_icc_high", "_spearman")],
         "higher",
     ),
-    version=2,
+    version=3,
 )  # fmt: skip

@@ -107,7 +107,7 @@ def _agreed_geodesics_off_data(view: View) -> Array:
 
 straight_energy = Metric(
     "straight_energy", lambda view: float(_energy_ratios(view).mean()), "lower", frozenset({"decoder"}),
-    least_rows={"scored": 2}, by_point=_energy_ratios, trivial=affine, version=2,
+    least_rows={"scored": 2}, by_point=_energy_ratios, trivial=affine, version=3,
     about="energy of straight latent lines over geodesics', mean of 50 pairs, [1, inf), 1 where lines are geodesics",
 )  # fmt: skip
 midpoint_distance = Metric(
@@ -117,11 +117,11 @@ midpoint_distance = Metric(
 )  # fmt: skip
 geodesic_off_data = Metric(
     "geodesic_off_data", _geodesic_off_data, "lower", frozenset({"decoder"}), least_rows={"scored": 2},
-    by_point=_geodesics_off_data, version=2,
+    by_point=_geodesics_off_data, version=3,
     about="distance of decoded geodesics to the data, over the data's radius, 50 pairs, [0, inf); _straight lines'",
 )  # fmt: skip
 agreed_geodesic_off_data = Metric(
     "agreed_geodesic_off_data", lambda view: float(_agreed_geodesics_off_data(view).mean()), "lower",
-    frozenset({"decoder"}), least_rows={"scored": 2}, by_point=_agreed_geodesics_off_data, version=2,
+    frozenset({"decoder"}), least_rows={"scored": 2}, by_point=_agreed_geodesics_off_data, version=3,
     about="geodesic_off_data of an ensemble's curves of least published energy, which keep to where members agree",
 )  # fmt: skip

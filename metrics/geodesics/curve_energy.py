@@ -113,6 +113,7 @@ class Images:
     would not fill, or where their images are compared.
 
     Attributes:
+        dtype: of the points that they take.
         groups: decoders (..., n, d) -> (m, ..., n, k) with the share 1 / M of each member in a mean.
         at_once: points to evaluate at a time, of all models.
     """
@@ -124,7 +125,7 @@ class Images:
         one_by_one = only_distances and z.device.type == "cpu"
         groups = [[member] for member in members] if one_by_one else [members]
         self.groups = [(together(group), 1 / len(members)) for group in groups]
-        self.members = members
+        self.members, self.dtype = members, z.dtype
         of_a_point = max(widest_layer(member, z) for member in members) // z.shape[:-1].numel()
         numbers = _NUMBERS_AT_ONCE.get(z.device.type, _NUMBERS_AT_ONCE_ELSEWHERE)
         self.at_once = max(1, numbers // (of_a_point * len(groups[0])))

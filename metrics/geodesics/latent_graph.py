@@ -67,7 +67,7 @@ def _lengths(images: Images, points: Tensor, edges: Sequence[Array]) -> list[Arr
     """Lengths of the edges of each model, among points (..., n + 2 p, d)."""
     # Where a model has fewer edges than another, edges from a point to itself fill up.
     padded = pad_sequence([torch.as_tensor(own) for own in edges], batch_first=True).to(points.device)
-    found = images.edge_lengths(points, padded.reshape(*points.shape[:-2], -1, 2), _CHORDS)
+    found = images.edge_lengths(points.to(images.dtype), padded.reshape(*points.shape[:-2], -1, 2), _CHORDS)
     lengths = found.reshape(len(edges), -1).double().cpu().numpy()
     # Points that coincide are joined by an edge of no length, which a sparse matrix would not hold.
     known = np.maximum(np.nan_to_num(lengths, nan=np.inf, posinf=np.inf), np.finfo(float).tiny)

@@ -41,6 +41,10 @@ class History(NamedTuple):
         """That of some of the problems (a,)."""
         return History(*(part[:, which] for part in self))
 
+    def to(self, x: Tensor) -> History:
+        """In the precision of points x."""
+        return History(*(part.to(x) for part in self))
+
     def with_newest(self, which: Tensor, step: Tensor, change: Tensor, curvature: Tensor) -> History:
         """One pair more of the problems `which` (a,), whose oldest goes where there are MEMORY."""
         room = int(len(self.steps) < MEMORY)

@@ -7,7 +7,7 @@ For M decoders f_m and a curve gamma with nodes z_i = gamma(i / T), Delta_mi = f
 These are energy and length of the expected metric, the mean of the members' pullback metrics; L^2 <= E, with equality
 for constant speed. A geodesic minimises E. The curve is a cubic spline in a basis that is orthonormal in H1, and
 each coefficient vector is preconditioned by the mean metric along its starting curve, so that few steps of a
-quasi-Newton method do, and most of these on a coarser grid.
+quasi-Newton method do, and most of these on a coarser grid in single precision.
 
 Source: Syrota, Moreno-Munoz and Hauberg, Decoder ensembling for learned latent geometries, 2024, for the
 expected metric; the published sum of jumps between random decoders, no distance, is `published_length`.
@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metrics.ensembles import in_single_precision
 from metrics.geodesics.curve_energy import CurveEnergy, Images, straight_lines
 from metrics.geodesics.latent_graph import shortest_paths
 from metrics.geodesics.quasi_newton import History, Minimum, minimise
@@ -35,6 +36,8 @@ _PROBES = 5
 _COARSE_SEGMENTS, _COARSE_SEGMENTS_A_PIECE = 32, 3
 # ... where the grid asked for is so much finer that this saves anything.
 _FINER = 1.5
+# Of the length of so many lines: where single precision errs by more, it is too coarse even for this.
+_SINGLE_ERROR, _COMPARED = 1e-3, 8
 # Of the optimality gap there: the grid itself changes energies by more, so that closer minima are no better starts.
 _COARSE_TOLERANCE = 3e-4
 # How much longer than a line a curve of lower energy may be, because of the grid.
@@ -108,7 +111,8 @@ def geodesics(
     The search starts from the straight line, run through at constant speed. That is enough where the latent space
     has no holes. Where it has (a ring), or uncertainty is weighted, give points on the data: the search then starts
     from shortest paths over their neighbourhood graph as well, and the curve of lower energy is kept. Curves of many
-    segments are searched for, and chosen, on a coarser grid; only the chosen one is finished on that of n_segments.
+    segments are searched for, and chosen, on a coarser grid, and where decoders are modules in single precision; only
+    the chosen one is finished on that of n_segments, in the precision of z0.
 
     Args:
         decoders: one decoder, (..., n, d) -> (..., n, n_features), or a sequence of them (an ensemble).
@@ -135,12 +139,13 @@ def geodesics(
     basis = CurveBasis(n_segments, n_pieces)
     with evaluating(*members_of(decoders)):
         energy = CurveEnergy(decoders, basis, z0, z1, uncertainty_weight)
+        draft = _draft(energy, decoders, z0, z1)
         line = _Line.between(energy, z0, z1)
         starts = [line.start]
         if through is not None:
-            routes = shortest_paths(energy.images, as_latent(through).to(z0), z0, z1, energy.nodes)
+            routes = shortest_paths(draft.images, as_latent(through).to(z0), z0, z1, energy.nodes)
             starts.append(energy.fit(routes.flatten(0, -3)))
-        return _result(energy, z0, z1, line, _search(energy, torch.stack(starts, 1), tolerance, max_iterations))
+        return _result(energy, z0, z1, line, _search(energy, draft, torch.stack(starts, 1), tolerance, max_iterations))
 
 
 def curve_lengths(decoders: Decoders, points: Tensor) -> Tensor:
@@ -199,15 +204,32 @@ class _Line(NamedTuple):
         return cls(start, length, energy.basis.n_segments * steps.square().sum(-1))
 
 
-def _search(energy: CurveEnergy, starts: Tensor, tolerance: float, max_iterations: int) -> Minimum:
-    """The minimum of each curve that was lowest on a coarse grid, of those found from the starts (c, s, K d)."""
+def _draft(energy: CurveEnergy, decoders: Decoders, z0: Tensor, z1: Tensor) -> CurveEnergy:
+    """The same energies on a coarser grid, in single precision where that can be had; themselves on a coarse grid."""
     basis = energy.basis
     n_coarse = max(_COARSE_SEGMENTS, _COARSE_SEGMENTS_A_PIECE * basis.n_pieces)
     if basis.n_segments < _FINER * n_coarse:
+        return energy
+    coarse = energy.on(basis.on(n_coarse))
+    if z0.dtype == torch.float32:
+        return coarse
+    single = [in_single_precision(member, z0[..., :1, :]) for member in members_of(decoders)]
+    known = [member for member in single if member is not None]
+    if len(known) < len(single):
+        return coarse
+    draft = CurveEnergy(known, coarse.basis, z0.float(), z1.float(), energy.uncertainty_weight)
+    lines = straight_lines(z0[..., :_COMPARED, :], z1[..., :_COMPARED, :], coarse.nodes)
+    exact, found = coarse.images.step_lengths(lines), draft.images.step_lengths(lines.float())
+    return draft if (found - exact).abs().mean() <= _SINGLE_ERROR * exact.mean() else coarse
+
+
+def _search(energy: CurveEnergy, draft: CurveEnergy, starts: Tensor, tolerance: float, max_iterations: int) -> Minimum:
+    """The minimum of each curve that was lowest in the draft, of those found from the starts (c, s, K d)."""
+    if draft is energy:
         return _descend(energy, starts, tolerance, max_iterations)
-    rough = _descend(energy.on(basis.on(n_coarse)), starts, max(tolerance, _COARSE_TOLERANCE), max_iterations)
+    rough = _descend(draft, starts.to(draft.z0), max(tolerance, _COARSE_TOLERANCE), max_iterations)
     # The functions are the same on both grids: what is known of the Hessian holds on.
-    return _descend(energy, rough.x[:, None], tolerance, max_iterations, rough.history)
+    return _descend(energy, rough.x[:, None].to(starts), tolerance, max_iterations, rough.history.to(starts))
 
 
 def _descend(

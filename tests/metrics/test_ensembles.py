@@ -8,7 +8,7 @@ from torch import nn
 
 from methods.networks.convolutions import TransposedConvolution
 from methods.networks.layers import stacked_mlp
-from metrics.ensembles import shortened, stacked, together
+from metrics.ensembles import in_single_precision, shortened, stacked, together
 from metrics.geometry import members_of
 
 
@@ -119,3 +119,27 @@ def test_members_that_differ_in_more_than_their_parameters_are_not_taken_for_one
 def test_no_decoders_are_no_ensemble():
     with pytest.raises(ValueError, match="at least one"):
         members_of([])
+
+
+def test_a_copy_in_single_precision_leaves_the_decoder_as_it_is():
+    decoder, z = network(2, 6, 5), draw(9, 2)
+    exact, single = decoder(z), in_single_precision(decoder, z[:1])
+    assert single(z.float()).dtype == torch.float32
+    torch.testing.assert_close(single(z.float()).double(), exact, rtol=1e-4, atol=1e-4)
+    assert torch.equal(decoder(z), exact)
+
+
+class Uncopied(nn.Module):
+    """Holds a tensor that is computed from others, which torch does not copy."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = draw(2).requires_grad_() * 2
+
+    def forward(self, z):
+        return z * self.scale.to(z)
+
+
+@pytest.mark.parametrize("decoder", [torch.sin, Uncopied()])
+def test_what_cannot_be_copied_has_no_form_in_single_precision(decoder):
+    assert in_single_precision(decoder, draw(1, 2)) is None

@@ -309,6 +309,12 @@ def test_the_energy_on_another_grid_is_that_of_the_same_curves(ensemble, pairs):
     assert fine(coefficients, which)[1].shape == coefficients.shape
 
 
+def minimised(found, members, uncertainty_weight):
+    """What the search made small: the energy with the weighted uncertainty."""
+    energy = CurveEnergy(members, found.basis, found.z0, found.z1, uncertainty_weight)
+    return energy(found.coefficients.flatten(1), torch.arange(len(found.z0)))[0]
+
+
 @pytest.fixture
 def on_one_grid(monkeypatch):
     def solve(*arguments, **options):
@@ -334,11 +340,59 @@ def test_curves_begun_on_a_coarse_grid_are_as_good_as_those_of_the_fine_one_alon
     members = [decoder, lambda z: decoder(1.1 * z)]
     options = {"through": through, "uncertainty_weight": uncertainty_weight}
     found, alone = geodesics(members, z0, z1, **options), on_one_grid(members, z0, z1, **options)
-    energy = CurveEnergy(members, found.basis, z0, z1, uncertainty_weight)
-    minimised = [energy(of.coefficients.flatten(1), torch.arange(n_pairs))[0] for of in (found, alone)]
-    assert (minimised[0] / minimised[1]).mean() < 1 + 1e-3
+    energies = [minimised(of, members, uncertainty_weight) for of in (found, alone)]
+    assert (energies[0] / energies[1]).mean() < 1 + 1e-3
     assert found.converged.sum() >= alone.converged.sum() - 1
     assert found.evaluations.double().mean() < alone.evaluations.double().mean() / 2
+
+
+def not_as_modules(decoders):
+    """Decoders that there is no way to compute in single precision."""
+    return [lambda z, decoder=decoder: decoder(z) for decoder in decoders]
+
+
+@pytest.mark.parametrize("uncertainty_weight", [0.0, 10.0])
+def test_curves_begun_in_single_precision_are_as_good_as_those_of_double_alone(ensemble, uncertainty_weight):
+    z0, z1 = 2 * draw(100, 2, seed=8), 2 * draw(100, 2, seed=9)
+    options = {"through": 2 * draw(150, 2, seed=10), "uncertainty_weight": uncertainty_weight}
+    found, alone = geodesics(ensemble, z0, z1, **options), geodesics(not_as_modules(ensemble), z0, z1, **options)
+    assert {found.length.dtype, found.coefficients.dtype, *(m[0].weight.dtype for m in ensemble)} == {torch.float64}
+    assert not torch.equal(found.coefficients, alone.coefficients), "nothing was computed in single precision"
+    energies = [minimised(of, ensemble, uncertainty_weight) for of in (found, alone)]
+    assert abs((energies[0] / energies[1]).mean() - 1) < 1e-4
+    assert found.converged.sum() >= alone.converged.sum() - 1
+
+
+def test_single_precision_does_not_limit_what_tolerance_can_be_met(ensemble, pairs):
+    found = geodesics(ensemble, *pairs, tolerance=1e-12)
+    alone = geodesics(not_as_modules(ensemble), *pairs, tolerance=1e-12)
+    assert found.converged.all()
+    torch.testing.assert_close(found.length, alone.length, rtol=1e-10, atol=0)
+
+
+class Far(nn.Module):
+    """Images so far from the origin that single precision cannot tell neighbouring ones apart."""
+
+    def forward(self, z):
+        return sphere(z) + 1e7
+
+
+class DoubleOnly(nn.Module):
+    """Keeps numbers where casting does not find them."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = {"centre": draw(3)}
+
+    def forward(self, z):
+        return sphere(z) - self.hidden["centre"]
+
+
+@pytest.mark.parametrize("decoder", [Far(), DoubleOnly()])
+def test_decoders_that_need_double_precision_have_it_from_the_start(decoder):
+    z0, z1 = 0.5 + draw(5, 2, seed=8).sigmoid(), 0.5 + draw(5, 2, seed=9).sigmoid()
+    found, alone = geodesics(decoder, z0, z1), geodesics(not_as_modules([decoder]), z0, z1)
+    assert torch.equal(found.coefficients, alone.coefficients)
 
 
 @pytest.mark.parametrize(("n_segments", "n_pieces"), [(32, 10), (64, 20)])
