@@ -32,7 +32,7 @@ def stress(X: Points | Reference, Z: Points) -> float:
     Source: Smelser, Miller and Kobourov 2024, arXiv 2408.07724.
     """
     reference, Z = reference_of(X, Z)
-    return stress_of(reference, Z, pairs.pair_sums(reference.points, Z, reference.pairs))
+    return stress_of(reference, Z, pairs.pair_sums(reference.distances(), Z, reference.pairs))
 
 
 def stress_of(reference: Reference, Z: Array, sums: pairs.PairSums) -> float:
@@ -41,7 +41,7 @@ def stress_of(reference: Reference, Z: Array, sums: pairs.PairSums) -> float:
     if not found < _NEAR_PERFECT:
         return found
     # The residual, not 1 - cos^2: that difference has no digits left near a perfect embedding.
-    left = pairs.residual(reference.points, Z, reference.pairs, sums.xz / sums.zz)
+    left = pairs.residual(reference.distances(), Z, reference.pairs, sums.xz / sums.zz)
     return float(np.sqrt(min(1.0, left / sums.xx)))
 
 
@@ -55,7 +55,7 @@ def distance_pearson(X: Points | Reference, Z: Points) -> float:
         In [-1, 1], higher is better, chance 0; NaN where the distances of X or of Z are all alike.
     """
     reference, Z = reference_of(X, Z)
-    return pairs.pair_sums(reference.points, Z, reference.pairs).correlation
+    return pairs.pair_sums(reference.distances(), Z, reference.pairs).correlation
 
 
 def distance_spearman(X: Points | Reference, Z: Points) -> float:

@@ -6,13 +6,14 @@ Up to 10,000 points all pairs are scored; above, those of 1,000 query rows, draw
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
 from metrics.products import Points, SquaredDistances, on_host
+from metrics.sorting import sort
 
 Array = np.ndarray
 
@@ -46,6 +47,14 @@ class Pairs:
             flat = np.empty(self._size(rows))
             _flatten(on_host(squared.of(rows, first)), rows - first, self.rows is None, flat)
             yield flat
+
+    def in_blocks(self, known: Array) -> Iterator[Array]:
+        """What is known of the pairs (pairs,), in the blocks of `distances`."""
+        at = 0
+        for rows in self._blocks():
+            size = self._size(rows)
+            yield np.array(known[at : at + size])
+            at += size
 
     def ends(self) -> Iterator[tuple[Array, Array]]:
         """Of each block of `distances` its rows, and how many pairs each of them has."""
@@ -100,14 +109,14 @@ class PairSums:
         return (self.xz - self.x * self.z / n) / math.sqrt(spread_x * spread_z)
 
 
-def pair_sums(X: Points, Z: Points, pairs: Pairs) -> PairSums:
-    """Sums over the pairs of float64 points (n, D) and (n, d).
+def pair_sums(of_x: Iterable[Array], Z: Points, pairs: Pairs) -> PairSums:
+    """Sums over the pairs, of distances x block by block (`Pairs.distances`) and those of float64 points Z (n, d).
 
     By point they are over all pairs of each of the n points, or over those of each query row.
     """
     by_point = np.zeros((pairs.n if pairs.rows is None else len(pairs.rows), 3))
     blocks, done = [], 0
-    for (rows, counts), d_x, d_z in zip(pairs.ends(), pairs.distances(X), pairs.distances(Z), strict=True):
+    for (rows, counts), d_x, d_z in zip(pairs.ends(), of_x, pairs.distances(Z), strict=True):
         if pairs.rows is None:
             _add_both_ends(d_x, d_z, rows, pairs.n, by_point)
         else:
@@ -118,9 +127,9 @@ def pair_sums(X: Points, Z: Points, pairs: Pairs) -> PairSums:
     return PairSums(len(pairs), x, z, xx, xz, zz, by_point)
 
 
-def residual(X: Points, Z: Points, pairs: Pairs, scale: float) -> float:
+def residual(of_x: Iterable[Array], Z: Points, pairs: Pairs, scale: float) -> float:
     """Sum over the pairs of (d_X - scale d_Z)^2."""
-    differences = (x - scale * z for x, z in zip(pairs.distances(X), pairs.distances(Z), strict=True))
+    differences = (x - scale * z for x, z in zip(of_x, pairs.distances(Z), strict=True))
     return math.fsum(float(d @ d) for d in differences)
 
 
@@ -149,13 +158,16 @@ def _add_rows(d_x: Array, d_z: Array, counts: Array, out: Array) -> None:  # pra
             out[i, 2] += z * z
 
 
-def distance_ranks(points: Points, pairs: Pairs) -> Array:
+def distance_ranks(distances: Iterable[Array], pairs: Pairs) -> Array:
     """Twice the mean rank of each pair's distance among all of them, uint32 (pairs,), in the pairs' order.
+
+    Args:
+        distances: block by block (`Pairs.distances`).
 
     Ranks begin with 1; ties, which are distances equal in single precision, are at their mean rank.
     """
-    keys = _keys(points, pairs, np.arange(len(pairs), dtype=np.uint32))
-    keys.sort()
+    keys = _keys(distances, np.arange(len(pairs), dtype=np.uint32))
+    sort(keys)
     ranks = np.empty(len(pairs), dtype=np.uint32)
     _scatter_ranks(keys, ranks)
     return ranks
@@ -163,8 +175,8 @@ def distance_ranks(points: Points, pairs: Pairs) -> Array:
 
 def rank_correlation(ranks: Array, points: Points, pairs: Pairs) -> float:
     """Spearman's, of known `distance_ranks` with the distances of other points; NaN where one kind is constant."""
-    keys = _keys(points, pairs, ranks)
-    keys.sort()
+    keys = _keys(pairs.distances(points), ranks)
+    sort(keys)
     both, of_x, of_z = _rank_products(keys)
     return both / math.sqrt(of_x * of_z) if of_x > 0 and of_z > 0 else float("nan")
 
@@ -174,19 +186,19 @@ def non_metric_stress(ranks: Array, points: Points, pairs: Pairs) -> float:
 
     Pairs that are tied in rank have one h.
     """
-    keys = _keys(points, pairs, ranks)
+    keys = _keys(pairs.distances(points), ranks)
     _exchange_halves(keys)
-    keys.sort()
+    sort(keys)
     distances = np.empty(len(keys), dtype=np.uint32)
     _lower_halves(keys, distances)
     squares, fitted = _monotone_fit(keys, distances.view(np.float32))
     return math.sqrt(max(0.0, 1 - fitted / squares)) if squares > 0 else float("nan")
 
 
-def _keys(points: Points, pairs: Pairs, low: Array) -> Array:
+def _keys(distances: Iterable[Array], low: Array) -> Array:
     """Integers that are ordered as the distances are, in single precision, with others in their lower half."""
-    keys, at = np.empty(len(pairs), dtype=np.int64), 0
-    for block in pairs.distances(points):
+    keys, at = np.empty(len(low), dtype=np.int64), 0
+    for block in distances:
         here = slice(at, at + len(block))
         _pack(block.astype(np.float32).view(np.uint32), low[here], keys[here])
         at += len(block)

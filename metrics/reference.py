@@ -28,11 +28,13 @@ class Reference:
         rows: sorted row numbers of the query points that are scored, against all n; None where all are.
         ranks: (rows, n), the rank of each point among the neighbours of each scored one (`metrics.ranks`), where they
             have been counted before; else they are counted block by block, each time they are asked for.
+        pair_distances: (pairs,), the distances of the `pairs`, where they have been computed before, as with `ranks`.
     """
 
     X: Points
     rows: Array | None = None
     ranks: Array | None = field(default=None, repr=False)
+    pair_distances: Array | None = field(default=None, repr=False)
     _found: dict[object, Array] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -63,7 +65,12 @@ class Reference:
     @cached_property
     def distance_ranks(self) -> Array:
         """`metrics.pairs.distance_ranks` of these pairs, uint32."""
-        return distance_ranks(self.points, self.pairs)
+        return distance_ranks(self.distances(), self.pairs)
+
+    def distances(self) -> Iterator[Array]:
+        """`Pairs.distances` of these points."""
+        known = self.pair_distances
+        return self.pairs.distances(self.points) if known is None else self.pairs.in_blocks(known)
 
     def densities(self, sigma: float) -> Array:
         """`metrics.density.densities` of these points."""
@@ -107,7 +114,7 @@ def reference_of(X: Points | Reference, Z: Points) -> tuple[Reference, Points]:
 
 def warm_up() -> None:
     """Compile the kernels, so that no score is charged for it."""
-    from metrics import coranking, distances, neighbors
+    from metrics import coranking, distances, neighbors, sorting
     from metrics.pairs import pair_sums
 
     points = np.arange(16.0).reshape(8, 2)
@@ -116,6 +123,7 @@ def warm_up() -> None:
     reference = Reference(points)
     coranking.coranking(reference, points, [2])
     for rows in (None, np.arange(2)):
-        pair_sums(reference.points, points, Pairs.of(8, rows))
+        pair_sums(Pairs.of(8, rows).distances(points), points, Pairs.of(8, rows))
+    sorting.sort(np.arange(sorting.FEW))
     distances.distance_spearman(reference, points)
     distances.non_metric_stress(reference, points)

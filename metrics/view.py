@@ -365,7 +365,7 @@ class View:
         """Sums over pairs of distances in data and code."""
         from metrics.pairs import pair_sums
 
-        return pair_sums(self.reference.points, self.latent_points, self.reference.pairs)
+        return pair_sums(self.reference.distances(), self.latent_points, self.reference.pairs)
 
 
 def _chunks(rows: Array) -> list[Array]:

@@ -234,12 +234,12 @@ def _entry(scores: Scores, name: str, sample: Sample | None, among: str) -> Entr
 def own_estimate(scores: Scores, name: str) -> Estimate | None:
     """A value over seeds, with the interval that its metric gave; None where there is no value."""
     ends = f"{name}_low", f"{name}_high"
-    known = {key: scores[key].dropna(subset="value") for key in (name, *ends) if key in scores}
-    values = {key: float(here["value"].iloc[0]) for key, here in known.items() if len(here)}
+    known = {key: scores[key].at(scores[key].has_value) for key in (name, *ends) if key in scores}
+    values = {key: float(here.value[0]) for key, here in known.items() if len(here.value)}
     if name not in values:
         return None
     low, high = map(values.get, ends)
-    return Estimate(values[name], low, high, int(known[name]["n_seeds"].iloc[0]), over="models and pairs")
+    return Estimate(values[name], low, high, int(known[name].n_seeds[0]), over="models and pairs")
 
 
 def _with_best(rows: Sequence[Row], better: Mapping[str, str]) -> tuple[Row, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from reports.frames import of_models
+from reports.frames import is_over_seeds
 from reports.statistics import Sample
 
 Array = np.ndarray
@@ -15,10 +17,6 @@ Array = np.ndarray
 # the score, and not scores of the points, the metric's name has this at its end.
 PointsOf = Callable[[str], Mapping[str, Array]]
 INFLUENCE = ".influence"
-# The rows of one method on one data set, by metric.
-Scores = Mapping[str, pd.DataFrame]
-_OF_A_SCORE = ["cell_id", "seed", "n_seeds", "split", "metric", "value", "better", "status", "reason"]
-
 BY_CONSTRUCTION, COLLAPSED, SINGULAR = "by construction", "collapsed", "rank-deficient"
 
 
@@ -27,31 +25,74 @@ def no_points(cell_id: str) -> Mapping[str, Array]:
     return {}
 
 
+@dataclass(frozen=True, eq=False)
+class Column:
+    """The rows of one metric, of one method on one data set.
+
+    Attributes:
+        value: (n,), NaN where there is none. over_seeds: which rows are about all seeds together (n,).
+        others: as in the frame, None where a value is missing.
+    """
+
+    value: Array
+    over_seeds: Array
+    cell_id: Array
+    seed: Array
+    n_seeds: Array
+    split: Array
+    better: Array
+    status: Array
+    reason: Array
+
+    @property
+    def has_value(self) -> Array:
+        return ~np.isnan(self.value)
+
+    def at(self, rows: Array) -> Column:
+        """Some of the rows, by number or by mask."""
+        return Column(*(getattr(self, of.name)[rows] for of in fields(self)))
+
+    def texts(self, name: str) -> list[str]:
+        """What is said in a column, each text once."""
+        return [str(text) for text in dict.fromkeys(getattr(self, name)) if text is not None]
+
+
+# The columns of one method on one data set, by metric.
+Scores = Mapping[str, Column]
+_AS_THEY_ARE = [of.name for of in fields(Column)][2:]
+
+
 def by_metric(rows: pd.DataFrame) -> Scores:
     """The rows of one method on one data set, by the metric that they are of."""
-    return {str(name): here for name, here in rows[_OF_A_SCORE].groupby("metric", observed=True, sort=False)}
+    # Out of the frame once: of very many rows, each question to a frame costs more than its answer.
+    value = rows["value"].to_numpy(dtype=np.float64, na_value=np.nan)
+    others = (cast("Any", rows[name]).to_numpy(dtype=object, na_value=None) for name in _AS_THEY_ARE)
+    every = Column(value, is_over_seeds(rows).to_numpy(dtype=bool), *others)
+    number, names = pd.factorize(rows["metric"])
+    return {str(name): every.at(np.flatnonzero(number == at)) for at, name in enumerate(names)}
 
 
 def samples_of(scores: Scores, metrics: Sequence[str], points_of: PointsOf) -> dict[str, Sample]:
     """For each metric the values of one method on one data set: of the models whose values count, or of all."""
-    of_each = {name: of_models(scores[name]) for name in metrics if name in scores}
-    cells = {str(cell) for here in of_each.values() for cell in here["cell_id"].dropna()}
-    by_cell = {cell: points_of(cell) for cell in cells}
+    of_each = {name: scores[name].at(~scores[name].over_seeds) for name in metrics if name in scores}
+    by_cell = {
+        cell: points_of(cell) for cell in dict.fromkeys(c for of in of_each.values() for c in of.texts("cell_id"))
+    }
     found = {}
-    for name, rows in of_each.items():
-        here = rows[rows["value"].notna()].sort_values("seed")
-        counted = here[here["status"] != COLLAPSED]
-        here = counted if len(counted) else here
-        if len(here):
-            of_cells = [by_cell.get(str(cell), {}) for cell in here["cell_id"]]
-            influences = _table([given.get(name + INFLUENCE) for given in of_cells])
+    for name, column in of_each.items():
+        here = column.at(column.has_value)
+        counts = here.status != COLLAPSED
+        here = here.at(counts) if counts.any() else here
+        if len(here.value):
             # A frame of another program may name no seeds, or one seed for all.
-            named = here["seed"].notna().all() and here["seed"].is_unique
-            seeds = here["seed"].tolist() if named else range(len(here))
+            named = None not in here.seed and len(set(here.seed)) == len(here.seed)
+            here = here.at(np.argsort(here.seed)) if named else here
+            of_cells = [by_cell.get(cell, {}) for cell in here.cell_id]
+            influences = _table([given.get(name + INFLUENCE) for given in of_cells])
             found[name] = Sample(
-                here["value"].to_numpy(dtype=np.float64), tuple(seeds),
+                here.value, tuple(here.seed if named else range(len(here.value))),
                 _table([given.get(name) for given in of_cells]) if influences is None else influences,
-                str(here["split"].iloc[0]), influences is not None,
+                here.split[0], influences is not None,
             )  # fmt: skip
     return found
 
@@ -61,17 +102,17 @@ def standing(scores: Scores, name: str) -> tuple[str, str]:
     if name not in scores:
         return "–", ""
     here = scores[name]
-    valued = here[here["value"].notna()]
-    if not len(valued):
-        statuses, reasons = (here[column].dropna().unique().tolist() for column in ("status", "reason"))
-        return ", ".join(str(status) for status in statuses if status != "ok") or "–", "; ".join(map(str, reasons))
+    valued = here.at(here.has_value)
+    n = len(valued.value)
+    if not n:
+        return ", ".join(said for said in here.texts("status") if said != "ok") or "–", "; ".join(here.texts("reason"))
     for status in (COLLAPSED, BY_CONSTRUCTION):
-        such = valued[valued["status"] == status]
+        such = np.flatnonzero(valued.status == status)
         if len(such):
-            some = f"{len(such)} of {len(valued)} " if len(such) < len(valued) else ""
-            return some + status, str(such["reason"].iloc[0])
+            some = f"{len(such)} of {n} " if len(such) < n else ""
+            return some + status, str(valued.reason[such[0]])
     singular = scores.get(f"{name}_rank_deficient")
-    if singular is not None and (singular["value"].dropna() > 0).any():
+    if singular is not None and (singular.value > 0).any():
         # Such a mean holds points with the largest number that precision can tell, in place of infinity.
         return SINGULAR, "the decoder ignores a latent direction at some points"
     return "ok", ""

@@ -87,7 +87,7 @@ def _compare(
     samples: tuple[Sample | None, Sample | None],
     why_not: str,
 ) -> Comparison:
-    better = str(next(of[metric] for of in scores if metric in of)["better"].iloc[0])
+    better = str(next(of[metric] for of in scores if metric in of).better[0])
     found = Comparison(dataset, method, metric, better, "not comparable", reason=why_not)
     means = [None if sample is None else float(sample.values.mean()) for sample in samples]
     found = replace(found, before=means[0], after=means[1])
@@ -120,7 +120,7 @@ def _compare(
 
 def _failed(scores: Scores, metric: str) -> int:
     here = scores[metric]
-    return int((here["value"].isna() & here["status"].isin(["failed", "timeout", "oom", "crashed", "diverged"])).sum())
+    return int((~here.has_value & np.isin(here.status, ["failed", "timeout", "oom", "crashed", "diverged"])).sum())
 
 
 def _is_harmless(status: str) -> bool:

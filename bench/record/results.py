@@ -11,8 +11,10 @@ from bench.record.cells import Cell, Group, Unit
 from bench.record.ledger import Ledger
 from bench.record.records import Record, Score, empty_scores
 from bench.suite.axes import axis_of
-from bench.suite.data import DatasetSpec
+from bench.suite.data import DatasetSpec, shared
 from bench.suite.metrics import MetricChoice, of_scope
+
+_IN_ORDER = json.JSONEncoder(sort_keys=True)
 
 
 def current(ledger: Ledger) -> Iterator[Record]:
@@ -46,7 +48,7 @@ class _Counting:
     def of(cls, choice: Mapping[str, Any]) -> _Counting:
         of_front = {entry["config_id"] for entry in choice.get("front", ())}
         return cls(
-            DatasetSpec(**choice["spec"]), frozenset(choice["trials"]), choice["config_id"],
+            shared(DatasetSpec(**choice["spec"])), frozenset(choice["trials"]), choice["config_id"],
             frozenset({choice["config_id"], *of_front}), frozenset(choice["seeds"]), choice.get("group"),
         )  # fmt: skip
 
@@ -77,7 +79,7 @@ def rows(records: Iterable[Record], metrics: Sequence[MetricChoice] = ()) -> Ite
         cell = record.cell
         yield {
             "suite": record.suite, "phase": cell.phase, "dataset": cell.dataset.name, "method": cell.method,
-            "params": json.dumps(dict(cell.params), sort_keys=True), "config_id": cell.config_id, "cell_id": cell.id,
+            "params": _IN_ORDER.encode(dict(cell.params)), "config_id": cell.config_id, "cell_id": cell.id,
             "seed": cell.seed, "n_seeds": cell.n_seeds, "decoder": record.decoder,
             "encoder": record.encoder, "score_seconds": record.score_seconds,
             **_fitting(record), "peak_memory_mb": record.peak_memory_mb, "device": record.device,

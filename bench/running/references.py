@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -24,7 +25,9 @@ FOLDER = "references"
 # Of fewer points counting anew costs less than a file.
 LEAST_KEPT = 1_000
 
-_ARRAYS = ("ranks", "distance_ranks")
+# Distances between rows of fewer features are computed as fast as they are read.
+WIDE = 64
+
 _FACTS = "facts.json"
 
 log = logging.getLogger(__name__)
@@ -49,7 +52,6 @@ def _complete(reference: Reference, folder: Path) -> None:
     try:
         with _held(folder):
             if not _load(reference, folder):
-                reference.count_ranks()
                 _save(reference, folder)
                 _load(reference, folder)
     except OSError as error:
@@ -68,32 +70,53 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _kept(reference: Reference) -> tuple[str, ...]:
+    """Names of the arrays that are kept of a reference."""
+    distances = ("pair_distances",) if reference.X.shape[1] >= WIDE else ()
+    return (*distances, "ranks", "distance_ranks")
+
+
 def _save(reference: Reference, folder: Path) -> None:
     facts = {}
-    for name in _ARRAYS:
+    for name in _kept(reference):
         path = folder / f"{name}.npy"
         part = path.with_suffix(".part")
         with part.open("wb") as file:
-            np.save(file, getattr(reference, name), allow_pickle=False)
+            _write(reference, name, file)
         part.replace(path)
         facts[name] = _checksum(path)
+        # What is computed next takes them from there.
+        setattr(reference, name, np.load(path, mmap_mode="r", allow_pickle=False))
     (folder / _FACTS).write_text(json.dumps(facts))
+
+
+def _write(reference: Reference, name: str, file: BinaryIO) -> None:
+    if name == "pair_distances":
+        header = {"descr": "<f8", "fortran_order": False, "shape": (len(reference.pairs),)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in reference.distances():
+            file.write(block.data)
+        return
+    reference.count_ranks()
+    np.save(file, getattr(reference, name), allow_pickle=False)
 
 
 def _load(reference: Reference, folder: Path) -> bool:
     """Map the arrays of the folder, if they are all there and undamaged."""
     try:
         facts = json.loads((folder / _FACTS).read_text())
-        paths = {name: folder / f"{name}.npy" for name in _ARRAYS}
+        paths = {name: folder / f"{name}.npy" for name in _kept(reference)}
         if any(_checksum(path) != facts[name] for name, path in paths.items()):
             log.warning("%s is damaged and computed again", folder)
             return False
         found = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()}
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    if found["ranks"].shape != (reference.n_rows, reference.n) or len(found["distance_ranks"]) != len(reference.pairs):
+    of_pairs = [array for name, array in found.items() if name != "ranks"]
+    if found["ranks"].shape != (reference.n_rows, reference.n) or set(map(len, of_pairs)) != {len(reference.pairs)}:
         return False
-    reference.ranks, reference.distance_ranks = found["ranks"], found["distance_ranks"]
+    for name, array in found.items():
+        setattr(reference, name, array)
     return True
 
 

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -50,10 +51,26 @@ class Sleeper:
 """
 
 
-def begin(tmp_path: Path, *options: str) -> subprocess.Popen[str]:
+GLUTTON = """
+import numpy as np
+
+
+class Glutton:
+    def fit(self, X):
+        held = []
+        while True:
+            held.append(np.ones(50_000_000 // 8))
+"""
+
+
+def begin(tmp_path: Path, *options: str, before: Callable[[], object] = lambda: None) -> subprocess.Popen[str]:
+    def in_the_child() -> None:
+        _listen_to_hangups()
+        before()
+
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "bench", "run", "--out", "out", "--jobs", "2", *options],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=_listen_to_hangups,
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=in_the_child,
     )  # fmt: skip
 
 
@@ -138,6 +155,40 @@ def test_a_disk_that_becomes_read_only_is_said(disk, undisturbed, tmp_path):
     again.communicate(timeout=120)
     assert again.returncode == 0
     assert_same_results(undisturbed, frame_of(disk))
+
+
+@pytest.fixture
+def little_memory():
+    """What makes a process, and those that it starts, share 2 GB of memory, at whose end the kernel kills."""
+    groups, limit = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
+    if not groups.is_dir():
+        groups, limit = groups.parent, "memory.max"
+    group = groups / f"chaos-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / limit).write_text("2G")
+    except OSError as error:
+        pytest.skip(f"needs to be allowed to make a control group of little memory: {error}")
+    yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
+    group.rmdir()
+
+
+@pytest.mark.slow
+def test_a_machine_out_of_memory_costs_the_cell_that_ate_it(little_memory, undisturbed, write_suite, tmp_path):
+    (tmp_path / "glutton.py").write_text(GLUTTON)
+    write_suite(SUITE.replace("[methods.pca]", '[methods.pca]\n[methods.glutton]\ntarget = "./glutton.py:Glutton"'))
+    process = begin(tmp_path, before=little_memory)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 1 and "Traceback" not in said, said
+    status = subprocess.run(
+        [sys.executable, "-P", "-m", "bench", "status", "out"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "perhaps by the system for want of memory" in " ".join(status.stdout.split())
+    frame = frame_of(tmp_path / "out")
+    glutton = frame["method"] == "glutton"
+    assert set(frame.loc[glutton, "status"]) == {"crashed"}
+    assert_same_results(undisturbed, frame[~glutton].reset_index(drop=True))
+    assert len(recorded(tmp_path)) == len(set(recorded(tmp_path)))
 
 
 @pytest.mark.parametrize(

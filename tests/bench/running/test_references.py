@@ -8,9 +8,11 @@ import pytest
 
 from bench.library import load_results
 from bench.running import references
+from datasets.base import Data
 from datasets.manifolds import SwissRoll
 from metrics import distances
 from metrics.coranking import coranking
+from metrics.reference import Reference
 
 SUITE = """
 suite = "shared"
@@ -45,6 +47,21 @@ def test_the_first_computes_and_the_next_reads_the_same(data, tmp_path, monkeypa
     assert isinstance(second.ranks, np.memmap)
     np.testing.assert_array_equal(first.ranks, second.ranks)
     np.testing.assert_array_equal(first.distance_ranks, second.distance_ranks)
+
+
+def test_distances_between_rows_of_many_features_are_kept_too_and_stress_is_the_same_bits(tmp_path):
+    rng = np.random.default_rng(0)
+    wide, Z = rng.standard_normal((1_200, references.WIDE)), rng.standard_normal((1_200, 2))
+    data = Data(wide.astype(np.float32), train=np.arange(1_100), validation=np.array([1_100]), test=np.array([1_101]))
+    for known in (_reference(data, tmp_path), _reference(data, tmp_path)):
+        assert isinstance(known.pair_distances, np.memmap)
+        fresh = Reference(data.X[data.train])
+        scores = (distances.stress, distances.distance_pearson, distances.distance_spearman)
+        assert [score(known, Z[:1_100]) for score in scores] == [score(fresh, Z[:1_100]) for score in scores]
+
+
+def test_distances_between_rows_of_few_features_are_not_kept(data, tmp_path):
+    assert _reference(data, tmp_path).pair_distances is None
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "facts", "gone"])
