@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FOLDER = "figures"
 QUALITY = ("knn_preservation", "reconstruction_mse", "mcn")
 # Data sets in one figure.
-_MOST_PANELS = 12
+_MOST_PANELS = 8
 
 T = TypeVar("T")
 
@@ -205,11 +205,10 @@ class Drawer:
                 f"tuning{place}", "Tuning", alt, tuning_figure, dict(some), objectives[0], self.style
             )
         ]
-        shares = importances(trials)
-        if shares:
-            title = f"Which hyperparameters {objectives[0]} depended on in tuning"
-            alt = f"Bars: the share of {objectives[0]}'s variance over the search space that each parameter explains."
-            drawn += self.draw("importance", title, alt, importance_figure, shares, self.style)
+        title = f"Which hyperparameters {objectives[0]} depended on in tuning"
+        alt = f"Bars: the share of {objectives[0]}'s variance over the search space that each parameter explains."
+        for place, of_some in _in_parts(list(importances(trials).items())):
+            drawn += self.draw(f"importance{place}", title, alt, importance_figure, dict(of_some), self.style)
         return drawn
 
     def kernels(self, frame: pd.DataFrame) -> Picture:

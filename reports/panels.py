@@ -37,6 +37,15 @@ def panels(rows: int, columns: int, width: float, height: float, margins: Margin
     return figure, [[place(row, column) for column in range(columns)] for row in range(rows)]
 
 
+def wrapped(n: int, most: int, width: float, height: float, margins: Margins) -> tuple[Figure, list[Any], list[Any]]:
+    """A figure with n panels, at most so many in a row; its axes, and of these the first in each row."""
+    figure, rows = panels(-(-n // most), min(n, most), width, height, margins)
+    every = [axes for row in rows for axes in row]
+    for axes in every[n:]:
+        axes.remove()
+    return figure, every[:n], [row[0] for row in rows]
+
+
 def heading(figure: Figure, text: str) -> None:
     """A title above all panels."""
     figure.text(0.5, 1 - 0.06 / figure.get_figheight(), text, ha="center", va="top", fontsize=11)

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reports.palette import Style
-from reports.panels import Margins, panels
+from reports.panels import Margins, wrapped
 
 Array = np.ndarray
 Curves = dict[str, list[float]]
@@ -21,6 +21,8 @@ Shares = dict[str, dict[str, float]]
 
 # Of fewer trials a forest learns nothing that holds.
 LEAST_TRIALS = 10
+_MOST_IN_A_ROW = 4
+_MOST_MARKERS = 20
 _OF_A_TRIAL = ["dataset", "method", "cell_id", "config_id", "params", "value", "better"]
 
 
@@ -120,26 +122,32 @@ def _is_number(values: pd.Series[Any]) -> bool:
 
 def tuning_figure(curves: Mapping[str, Curves], objective: str, style: Mapping[str, Style]) -> Figure:
     """One panel for each data set, a line for each method."""
-    figure, (row,) = panels(1, len(curves), 2.5, 2.2, Margins(left=0.45, bottom=0.45, first=0.7))
-    for axes, (dataset, of_methods) in zip(row, curves.items(), strict=True):
+    margins = Margins(left=0.45, bottom=0.45, first=0.7)
+    figure, every, first = wrapped(len(curves), _MOST_IN_A_ROW, 2.5, 2.2, margins)
+    for axes, (dataset, of_methods) in zip(every, curves.items(), strict=True):
         for method, values in of_methods.items():
             drawn = style[method]
             trials = range(1, len(values) + 1)
-            axes.plot(trials, values, marker=drawn.marker, markersize=4, color=drawn.colour, label=method)
+            axes.plot(
+                trials, values, marker=drawn.marker, markersize=4, markevery=-(-len(values) // _MOST_MARKERS),
+                color=drawn.colour, label=method,
+            )  # fmt: skip
         axes.set_title(dataset, fontsize=9)
         axes.set_xlabel("trials", fontsize=8)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.tick_params(labelsize=8)
         axes.legend(fontsize=7)
-    row[0].set_ylabel(f"best {objective} so far", fontsize=8)
+    for axes in first:
+        axes.set_ylabel(f"best {objective} so far", fontsize=8)
     return figure
 
 
 def importance_figure(found: Mapping[str, Shares], style: Mapping[str, Style]) -> Figure:
     """One panel for each data set, a bar for each hyperparameter of each method."""
     most = max(sum(map(len, of_methods.values())) for of_methods in found.values())
-    figure, (row,) = panels(1, len(found), 2.2, 0.2 * most + 0.2, Margins(left=1.9, bottom=0.4, right=0.2))
-    for axes, (dataset, of_methods) in zip(row, found.items(), strict=True):
+    margins = Margins(left=1.9, bottom=0.4, right=0.2)
+    figure, every, _ = wrapped(len(found), _MOST_IN_A_ROW, 2.2, 0.2 * most + 0.2, margins)
+    for axes, (dataset, of_methods) in zip(every, found.items(), strict=True):
         bars = [(method, name, share) for method, shares in of_methods.items() for name, share in shares.items()]
         axes.barh(range(len(bars)), [share for *_, share in bars], color=[style[method].colour for method, *_ in bars])
         axes.set_yticks(range(len(bars)), [f"{method} {name}" for method, name, _ in bars], fontsize=7)
