@@ -70,6 +70,8 @@ class Drawer:
         made = figure(*given)
         if made is not None:
             save(made, path, self._all_formats, dpi, key)
+            # Its parts refer to each other: their memory would only be had again once somebody looks for such.
+            made.clear()
         return made is not None
 
     @property
