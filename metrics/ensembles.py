@@ -58,8 +58,8 @@ def in_single_precision(decoder: Decoder, z: Tensor) -> Decoder | None:
         single = copy.deepcopy(decoder).float()
         with torch.no_grad():
             computes_so = single(z.float()).dtype == torch.float32
-    # Tensors that torch does not copy, or that a module keeps beside its parameters and buffers.
-    except RuntimeError:
+    # What a third party's module holds, or asks of its points, may allow neither the copy nor the precision.
+    except Exception:
         return None
     return single if computes_so else None
 

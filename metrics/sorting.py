@@ -13,7 +13,7 @@ _PARTS = 4_096
 
 
 def sort(keys: Array) -> None:
-    """Sort integers (n,) in place: dealt to parts by their leading bits, each of which is sorted by itself.
+    """Sort int64 (n,) in place: dealt to parts by their leading bits, each of which is sorted by itself.
 
     A sort of the whole reads memory again for each of its levels; this takes about half of its time for 50 million.
 
@@ -36,7 +36,11 @@ def sort(keys: Array) -> None:
 
 @njit(cache=True)
 def _part_of(key: int, shift: int, low: int, n: int) -> int:  # pragma: no cover - compiled
-    return min(max((key >> shift) - low, 0), n - 1)
+    leading = key >> shift
+    # Compared first: of the largest and smallest integers the difference is none.
+    if leading <= low:
+        return 0
+    return n - 1 if leading >= low + n - 1 else leading - low
 
 
 @njit(cache=True)

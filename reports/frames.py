@@ -53,7 +53,8 @@ def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
             column.extend([row.get(name) for row in (chain(*scores) if name in _OF_SCORES else some)])
     ranks = _ranks({name: columns[name].values() for name in _ORDER})
     unit = np.repeat(np.arange(len(counts)), counts)
-    metric = columns["metric"].values().codes
+    # A missing one is last; in the smallest integers that hold the codes it might find no room.
+    metric = columns["metric"].values().codes.astype(np.int64)
     order = np.lexsort((np.where(metric < 0, len(metric), metric), ranks[unit]))
     unit = unit[order]
     # One after the other: of very many rows no column is held twice.

@@ -202,7 +202,7 @@ def _row(
         decoder=kind,
         encoder=_first(rows["encoder"], "native"),
         split=_first(rows["split"], "test"),
-        n_seeds=int(of_models(final_values(rows))["cell_id"].nunique()),
+        n_seeds=_n_seeds(rows),
         fit_seconds=_mean(fitted["fit_seconds"]),
         decoder_seconds=_mean(fitted["decoder_seconds"]),
         stack_size=int(stacks.max()) if len(stacks) else 1,
@@ -212,6 +212,14 @@ def _row(
             name: _entry(scores, name, samples.get(name), kind if name in decoder_metrics else "") for name in metrics
         },
     )
+
+
+def _n_seeds(rows: pd.DataFrame) -> int:
+    """Models that have a value; where all metrics are over seeds, the models that those are of."""
+    if len(of_models(rows)):
+        return int(of_models(final_values(rows))["cell_id"].nunique())
+    known = rows["n_seeds"].dropna()
+    return int(known.max()) if len(known) else 0
 
 
 def _seconds_of(models: pd.DataFrame) -> float:

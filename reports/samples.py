@@ -85,14 +85,15 @@ def samples_of(scores: Scores, metrics: Sequence[str], points_of: PointsOf) -> d
         here = here.at(counts) if counts.any() else here
         if len(here.value):
             # A frame of another program may name no seeds, or one seed for all.
-            named = None not in here.seed and len(set(here.seed)) == len(here.seed)
-            here = here.at(np.argsort(here.seed)) if named else here
+            known = None not in here.seed
+            here = here.at(np.argsort(here.seed, kind="stable")) if known else here
+            named = known and len(set(here.seed)) == len(here.seed)
             of_cells = [by_cell.get(cell, {}) for cell in here.cell_id]
             influences = _table([given.get(name + INFLUENCE) for given in of_cells])
             found[name] = Sample(
                 here.value, tuple(here.seed if named else range(len(here.value))),
                 _table([given.get(name) for given in of_cells]) if influences is None else influences,
-                here.split[0], influences is not None,
+                here.split[0] or "test", influences is not None,
             )  # fmt: skip
     return found
 
@@ -110,7 +111,7 @@ def standing(scores: Scores, name: str) -> tuple[str, str]:
         such = np.flatnonzero(valued.status == status)
         if len(such):
             some = f"{len(such)} of {n} " if len(such) < n else ""
-            return some + status, str(valued.reason[such[0]])
+            return some + status, valued.reason[such[0]] or ""
     singular = scores.get(f"{name}_rank_deficient")
     if singular is not None and (singular.value > 0).any():
         # Such a mean holds points with the largest number that precision can tell, in place of infinity.

@@ -33,9 +33,9 @@ def missing(
     groups: dict[tuple[tuple[MetricChoice, ...], bool], list[Unit]] = {}
     for cell in request.cells:
         record = records.get(cell.id)
-        lacking, reuse = _lacking(request, record, () if cell.id in retried else retry)
-        if lacking:
-            groups.setdefault((lacking, reuse), []).append(cell)
+        lacking = _lacking(request, record, () if cell.id in retried else retry)
+        if lacking is not None:
+            groups.setdefault(lacking, []).append(cell)
     return [Missing(tuple(cells), metrics, reuse) for (metrics, reuse), cells in groups.items()]
 
 
@@ -48,8 +48,13 @@ def nothing_missing(pair: Pair, suite: Suite, ledger: Ledger, retry: Collection[
     return [ledger.records[cell.id] for request in requests for cell in request.cells]
 
 
-def _lacking(request: Request, record: Record | None, retry: Collection[str]) -> tuple[tuple[MetricChoice, ...], bool]:
-    """Which metrics a cell lacks in their present version, and whether its fitted model may be scored for them."""
+def _lacking(
+    request: Request, record: Record | None, retry: Collection[str]
+) -> tuple[tuple[MetricChoice, ...], bool] | None:
+    """Which metrics a cell lacks in their present version, and whether its fitted model may be scored for them.
+
+    None where it lacks nothing; where all metrics are over seeds, a cell is fitted for none of its own.
+    """
     requested = request.metrics
     if record is None or record.status in retry:
         return requested, False
@@ -59,8 +64,9 @@ def _lacking(request: Request, record: Record | None, retry: Collection[str]) ->
         # It was stopped for the sake of another objective, or by a pruner that is off now.
         return requested, False
     if record.status != "ok":
-        return (), False
+        return None
     if "failed" in retry:
         failed = {score.requested for score in record.scores if score.status == "failed"}
         scored = [choice for choice in scored if choice.name not in failed]
-    return tuple(choice for choice in requested if choice not in scored), True
+    left = tuple(choice for choice in requested if choice not in scored)
+    return (left, True) if left else None

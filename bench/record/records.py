@@ -15,18 +15,17 @@ from bench.suite.metrics import MetricChoice
 Status = Literal["ok", "failed", "timeout", "oom", "crashed", "diverged", "pruned"]
 FAILURES: tuple[Status, ...] = ("failed", "timeout", "oom", "crashed", "diverged")
 _Versions = Mapping[str, int | str]
-_KNOWN: dict[Any, Any] = {}
+_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
+_VERSIONS: dict[tuple[tuple[str, int | str], ...], _Versions] = {}
 
 
 def _one_for_all(asked: tuple[str, ...]) -> tuple[str, ...]:
     """One object for all records that the same was asked of: there may be very many."""
-    known: tuple[str, ...] = _KNOWN.setdefault(asked, asked)
-    return known
+    return _NAMES.setdefault(asked, asked)
 
 
 def _versions_for_all(versions: _Versions) -> _Versions:
-    known: _Versions = _KNOWN.setdefault(tuple(versions.items()), versions)
-    return known
+    return _VERSIONS.setdefault(tuple(versions.items()), versions)
 
 
 # A ledger has what is not finite as text.

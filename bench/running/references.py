@@ -52,10 +52,11 @@ def _complete(reference: Reference, folder: Path) -> None:
     try:
         with _held(folder):
             if not _load(reference, folder):
+                reference.count_ranks()
                 _save(reference, folder)
                 _load(reference, folder)
     except OSError as error:
-        log.warning("%s: ranks cannot be shared between workers: %s", folder, error.strerror or error)
+        log.warning("%s: ranks and distances cannot be shared between workers: %s", folder, error.strerror or error)
 
 
 @contextmanager
@@ -77,17 +78,25 @@ def _kept(reference: Reference) -> tuple[str, ...]:
 
 
 def _save(reference: Reference, folder: Path) -> None:
-    facts = {}
-    for name in _kept(reference):
-        path = folder / f"{name}.npy"
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            _write(reference, name, file)
-        part.replace(path)
-        facts[name] = _checksum(path)
-        # What is computed next takes them from there.
-        setattr(reference, name, np.load(path, mmap_mode="r", allow_pickle=False))
-    (folder / _FACTS).write_text(json.dumps(facts))
+    try:
+        facts = {name: _save_one(reference, name, folder) for name in _kept(reference)}
+        (folder / _FACTS).write_text(json.dumps(facts))
+    except OSError:
+        # Some of them are of no use, and what filled the disk is in the way of the ledger.
+        for path in (*folder.glob("*.npy"), *folder.glob("*.part")):
+            path.unlink()
+        raise
+
+
+def _save_one(reference: Reference, name: str, folder: Path) -> str:
+    """Write an array, and let the reference take it from there; its checksum."""
+    path = folder / f"{name}.npy"
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        _write(reference, name, file)
+    part.replace(path)
+    setattr(reference, name, np.load(path, mmap_mode="r", allow_pickle=False))
+    return _checksum(path)
 
 
 def _write(reference: Reference, name: str, file: BinaryIO) -> None:
@@ -97,7 +106,6 @@ def _write(reference: Reference, name: str, file: BinaryIO) -> None:
         for block in reference.distances():
             file.write(block.data)
         return
-    reference.count_ranks()
     np.save(file, getattr(reference, name), allow_pickle=False)
 
 

@@ -112,6 +112,8 @@ if __name__ == "__main__":
         making = multiprocessing.get_context("spawn").Process(target=fabricate, args=(n, out))
         making.start()
         making.join()
+        if making.exitcode:
+            raise SystemExit(f"{out} could not be made; remove it before another try")
     large = str(out / "large")
     for command in (
         ("status", large), ("plan", str(out / "bench.toml"), "--out", large),

@@ -220,7 +220,9 @@ def _draft(energy: CurveEnergy, decoders: Decoders, z0: Tensor, z1: Tensor) -> C
     draft = CurveEnergy(known, coarse.basis, z0.float(), z1.float(), energy.uncertainty_weight)
     lines = straight_lines(z0[..., :_COMPARED, :], z1[..., :_COMPARED, :], coarse.nodes)
     exact, found = coarse.images.step_lengths(lines), draft.images.step_lengths(lines.float())
-    return draft if (found - exact).abs().mean() <= _SINGLE_ERROR * exact.mean() else coarse
+    # Of each model by itself: neither its neighbours' lengths nor their being no numbers shall decide for it.
+    error, size = (found - exact).abs().mean((-1, -2)), exact.mean((-1, -2))
+    return draft if ((error <= _SINGLE_ERROR * size) | ~size.isfinite()).all() else coarse
 
 
 def _search(energy: CurveEnergy, draft: CurveEnergy, starts: Tensor, tolerance: float, max_iterations: int) -> Minimum:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 
 import pytest
@@ -140,6 +141,26 @@ class Uncopied(nn.Module):
         return z * self.scale.to(z)
 
 
-@pytest.mark.parametrize("decoder", [torch.sin, Uncopied()])
+class Locked(nn.Module):
+    """Holds what Python does not copy."""
+
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+
+    def forward(self, z):
+        return z.sin()
+
+
+class Particular(nn.Module):
+    """Takes points of double precision alone."""
+
+    def forward(self, z):
+        if z.dtype != torch.float64:
+            raise TypeError("double precision is needed")
+        return z.sin()
+
+
+@pytest.mark.parametrize("decoder", [torch.sin, Uncopied(), Locked(), Particular()])
 def test_what_cannot_be_copied_has_no_form_in_single_precision(decoder):
     assert in_single_precision(decoder, draw(1, 2)) is None

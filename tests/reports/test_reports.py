@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 
@@ -38,6 +39,22 @@ def test_the_frame_survives_parquet_with_missing_values_and_integers(tmp_path):
 def test_the_frame_does_not_depend_on_the_order_of_rows():
     rows = [row(method=m, seed=s, metric=k) for m in "ab" for s in (0, 1) for k in ("mcn", "stress")]
     pd.testing.assert_frame_equal(results_frame(rows), results_frame(rows[::-1]))
+
+
+def test_rows_are_in_the_order_of_what_they_say_and_what_is_missing_is_last():
+    given = [
+        row(method=m, seed=s, metric=k, cell_id=f"{m}{s}{k}{at}")
+        for at, (m, s, k) in enumerate(
+            itertools.product(
+                ["b", "a", None], [2**60 + 1, None, 2**60], ["stress", None, "mcn", *map(str, range(100))]
+            )
+        )
+    ]
+    frame = results_frame(given)
+    keys = ["phase", "dataset", "method", "config_id", "seed", "metric"]
+    as_texts = pd.DataFrame({name: pd.array([r[name] for r in given], COLUMNS[name]) for name in [*keys, "cell_id"]})
+    expected = as_texts.sort_values(keys, kind="stable", ignore_index=True)["cell_id"]
+    assert frame["cell_id"].tolist() == expected.tolist()
 
 
 def test_the_file_holds_texts_whatever_a_frame_holds_them_as(tmp_path, monkeypatch):

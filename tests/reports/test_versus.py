@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from reports.frames import results_frame
+from reports.samples import by_metric, no_points, samples_of, standing
 from reports.versus import Results, versus
 from tests.reports.test_reports import row
 
@@ -50,6 +51,23 @@ def test_a_change_is_better_where_more_is_better():
 def test_other_seeds_are_no_change():
     found = verdicts(results(), results(seeds=range(5, 10)))
     assert set(found.values()) <= {"equal", "not separable"}
+
+
+def test_values_of_one_seed_for_all_are_paired_in_the_order_of_their_seeds():
+    values = {0: (1.0, 1.1), 1: (5.0, 5.1)}
+    frames = []
+    for seeds in ([1, 0, 1, 0], [0, 0, 1, 1]):
+        left = {seed: list(found) for seed, found in values.items()}
+        rows = [row("a", seed=s, value=left[s].pop(0), cell_id=f"{at}") for at, s in enumerate(seeds)]
+        frames.append(Results(results_frame(rows), no_points, {}, {}))
+    assert verdicts(*frames) == {"a": "equal"}
+
+
+def test_a_split_or_reason_that_another_program_left_out_is_not_called_none():
+    frame = results_frame([row("a", seed=s, split=None, reason=None, status="collapsed") for s in range(3)])
+    scores = by_metric(frame)
+    assert samples_of(scores, ["mcn"], no_points)["mcn"].split == "test"
+    assert standing(scores, "mcn") == ("collapsed", "")
 
 
 def test_a_change_within_the_region_of_equivalence_is_none():

@@ -25,6 +25,15 @@ def record(seed: int = 0, status="ok", metrics=("mcn",), value: float | None = 1
     return Record("s", cell, status, tuple(metrics), scores=scores, fit_seconds=seconds)
 
 
+def test_records_share_what_was_asked_of_them_and_nothing_of_another_kind(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.add([record(0, metrics=()), record(1), record(2), replace(record(3), versions={"mcn": 1})])
+    first, second, third, fourth = Ledger(tmp_path).records.values()
+    assert (first.requested, first.versions, second.versions) == ((), {}, {})
+    assert second.requested is third.requested and second.versions is third.versions
+    assert fourth.versions == {"mcn": 1} and fourth.has("mcn", 1) and not fourth.has("mcn", 2)
+
+
 def test_what_is_added_is_read_again(tmp_path):
     ledger = Ledger(tmp_path)
     ledger.add([record(0), record(1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -42,11 +43,13 @@ mlflow = "off"
 
 
 SLEEPER = """
+import signal
 import time
 
 
 class Sleeper:
     def fit(self, X):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(600)
 """
 
@@ -163,14 +166,20 @@ def little_memory():
     groups, limit = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
     if not groups.is_dir():
         groups, limit = groups.parent, "memory.max"
+    if psutil.swap_memory().total:
+        pytest.skip("needs a machine without swap, which ends before the memory does")
     group = groups / f"chaos-{os.getpid()}"
     try:
         group.mkdir()
-        (group / limit).write_text("2G")
     except OSError as error:
-        pytest.skip(f"needs to be allowed to make a control group of little memory: {error}")
-    yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
-    group.rmdir()
+        pytest.skip(f"needs to be allowed to make control groups: {error}")
+    try:
+        (group / limit).write_text("2G")
+        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
+    except OSError as error:
+        pytest.skip(f"needs to be allowed to limit the memory of control groups: {error}")
+    finally:
+        group.rmdir()
 
 
 @pytest.mark.slow
@@ -329,6 +338,35 @@ def test_rude_methods_cost_their_own_cells_to_the_bit(undisturbed, write_suite, 
     assert statuses["leaves"] == statuses["shouts"] == statuses["oddshape"] == {"failed"}
     logs = [path.stat().st_size for path in (tmp_path / "out" / "logs").iterdir()]
     assert max(logs) < 25_000_000
+
+
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(FAKETIME is None, reason="needs libfaketime, which sets the clock of a process")
+def test_a_clock_that_jumps_by_years_changes_nothing(undisturbed, tmp_path):
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+
+    def faked() -> None:
+        os.environ |= {
+            "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
+        }  # fmt: skip
+
+    for _ in range(2):
+        process = begin(tmp_path, before=faked)
+        for jump in itertools.cycle(["-400d", "+3d", "-1h", "+900d"]):
+            if process.poll() is not None:
+                break
+            clock.write_text(jump)
+            time.sleep(0.2)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0 and "Traceback" not in said, said
+        assert_same_results(undisturbed, frame_of(tmp_path / "out"))
+    assert len(recorded(tmp_path)) == len(set(recorded(tmp_path))) > 0
+    assert frame_of(tmp_path / "out")["started_at"].str[:4].nunique() > 1, "the clock was not changed"
 
 
 @pytest.mark.slow

@@ -256,3 +256,14 @@ def test_groups_survive_json():
     assert (
         job.id != Job(group.cells, (metric_choice("mcn", Path()),), "test", Setting(".", "out", "cpu", 60.0, 10**9)).id
     )
+
+
+def test_metrics_over_seeds_alone_are_scored_of_models_that_have_no_scores_of_their_own(bench, write_suite, tmp_path):
+    write_suite(SUITE.replace('"knn_preservation", ', ""))
+    done = bench("run", "--out", "out", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "2 seeds: what other seeds would give" in " ".join(done.stdout.split())
+    frame = frame_of(tmp_path / "out")
+    assert set(frame["n_seeds"]) == {2} and frame.loc[frame["metric"] == "geodesic_cv", "value"].notna().all()
+    again = bench("run", "--out", "out", "--quiet")
+    assert again.returncode == 0 and "ETA" not in again.stdout, "something was computed again"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,25 +51,43 @@ def test_the_first_computes_and_the_next_reads_the_same(data, tmp_path, monkeypa
     np.testing.assert_array_equal(first.distance_ranks, second.distance_ranks)
 
 
-def test_distances_between_rows_of_many_features_are_kept_too_and_stress_is_the_same_bits(tmp_path):
-    rng = np.random.default_rng(0)
-    wide, Z = rng.standard_normal((1_200, references.WIDE)), rng.standard_normal((1_200, 2))
-    data = Data(wide.astype(np.float32), train=np.arange(1_100), validation=np.array([1_100]), test=np.array([1_101]))
-    for known in (_reference(data, tmp_path), _reference(data, tmp_path)):
+@pytest.fixture
+def wide():
+    X = np.random.default_rng(0).standard_normal((1_200, references.WIDE)).astype(np.float32)
+    return Data(X, train=np.arange(1_100), validation=np.array([1_100]), test=np.array([1_101]))
+
+
+def test_distances_between_rows_of_many_features_are_kept_too_and_stress_is_the_same_bits(wide, tmp_path):
+    Z = np.random.default_rng(1).standard_normal((1_100, 2))
+    for known in (_reference(wide, tmp_path), _reference(wide, tmp_path)):
         assert isinstance(known.pair_distances, np.memmap)
-        fresh = Reference(data.X[data.train])
+        fresh = Reference(wide.X[wide.train])
         scores = (distances.stress, distances.distance_pearson, distances.distance_spearman)
-        assert [score(known, Z[:1_100]) for score in scores] == [score(fresh, Z[:1_100]) for score in scores]
+        assert [score(known, Z) for score in scores] == [score(fresh, Z) for score in scores]
 
 
 def test_distances_between_rows_of_few_features_are_not_kept(data, tmp_path):
     assert _reference(data, tmp_path).pair_distances is None
 
 
+def test_a_disk_that_is_too_small_costs_the_sharing_alone_and_is_left_as_it_was(wide, tmp_path, caplog):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, before[1]))
+    try:
+        found = _reference(wide, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found.ranks is not None and "cannot be shared" in caplog.text
+    assert not [*tmp_path.rglob("*.npy"), *tmp_path.rglob("*.part")]
+    assert isinstance(_reference(wide, tmp_path).pair_distances, np.memmap)
+
+
+@pytest.mark.parametrize("name", ["ranks", "pair_distances"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "facts", "gone"])
-def test_a_damaged_file_is_computed_again(data, tmp_path, damage):
-    first = np.array(_reference(data, tmp_path).ranks)
-    (path,) = tmp_path.rglob("ranks.npy")
+def test_a_damaged_file_is_computed_again(wide, tmp_path, damage, name):
+    data = wide
+    first = np.array(getattr(_reference(data, tmp_path), name))
+    (path,) = tmp_path.rglob(f"{name}.npy")
     content = bytearray(path.read_bytes())
     if damage == "flip":
         content[-7] ^= 255
@@ -78,8 +98,8 @@ def test_a_damaged_file_is_computed_again(data, tmp_path, damage):
         (path.parent / "facts.json").write_text("[1")
     else:
         path.unlink()
-    np.testing.assert_array_equal(_reference(data, tmp_path).ranks, first)
-    assert isinstance(_reference(data, tmp_path).ranks, np.memmap)
+    np.testing.assert_array_equal(getattr(_reference(data, tmp_path), name), first)
+    assert isinstance(getattr(_reference(data, tmp_path), name), np.memmap)
 
 
 def test_a_folder_that_cannot_be_written_to_costs_the_sharing_alone(data, tmp_path, caplog):

@@ -377,6 +377,26 @@ class Far(nn.Module):
         return sphere(z) + 1e7
 
 
+class Scaled(nn.Module):
+    """One model of a stack that has a scale of its own, far from the origin."""
+
+    def __init__(self, scales, offsets):
+        super().__init__()
+        self.scales, self.offsets = (torch.tensor(given)[:, None, None] for given in (scales, offsets))
+
+    def forward(self, z):
+        return sphere(z) * self.scales.to(z) + self.offsets.to(z)
+
+
+@pytest.mark.parametrize("other", [1e6, float("nan")])
+def test_the_precision_of_a_model_does_not_depend_on_what_it_is_stacked_with(other):
+    """Of the first model single precision tells nothing; the other has long lengths, or none."""
+    z0, z1 = 0.5 + draw(5, 2, seed=8).sigmoid(), 0.5 + draw(5, 2, seed=9).sigmoid()
+    alone = geodesics(Scaled([1e-3], [1e4]), z0[None], z1[None])
+    both = geodesics(Scaled([1e-3, other], [1e4, 0.0]), z0.expand(2, -1, -1), z1.expand(2, -1, -1))
+    torch.testing.assert_close(both.energy[0], alone.energy[0], rtol=1e-9, atol=0)
+
+
 class DoubleOnly(nn.Module):
     """Keeps numbers where casting does not find them."""
 
