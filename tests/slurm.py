@@ -1,4 +1,4 @@
-"""A real Slurm of one node: munge, slurmctld and slurmd in a folder of their own, for as long as a test needs them."""
+"""A real Slurm of one node and one device: munge, slurmctld and slurmd in a folder, as long as a test needs them."""
 
 from __future__ import annotations
 
@@ -38,9 +38,12 @@ ReturnToService=2
 SlurmdTimeout=10
 KillWait=3
 MinJobAge=5
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} Gres=gpu:1 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
+# A device for Slurm to deal out as it does GPUs.
+DEVICES = "Name=gpu File=/dev/zero\n"
 
 
 @dataclass
@@ -108,6 +111,7 @@ def started(folder: Path) -> Cluster:
             host=host, folder=folder, cpus=os.cpu_count(), controller_port=ports[0], node_port=ports[1]
         )
     )
+    (folder / "gres.conf").write_text(DEVICES)
     (folder / "munge.key").write_bytes(os.urandom(1024))
     (folder / "munge.key").chmod(0o400)
     cluster = Cluster(folder)

@@ -45,6 +45,7 @@ array_parallelism = 2
 time = "10m"
 """
 SLOW = """
+import os
 import time
 
 
@@ -58,6 +59,15 @@ class Slow:
 
     def encode(self, X):
         return X[:, :2]
+
+
+class Sees(Slow):
+    # Writes down which GPUs its worker may use.
+
+    def fit(self, X):
+        with open("seen", "a") as file:
+            file.write(f"{os.environ.get('SLURM_JOB_ID')} {os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES')}\\n")
+        return super().fit(X)
 
 
 class Never(Slow):
@@ -159,6 +169,21 @@ def test_a_killed_coordinator_leaves_nothing_running_for_long(suite, on_cluster,
     wait_until(lambda: not on_cluster.ask("squeue", "-h").strip(), 30)
     frame = frame_of(tmp_path / "out")
     assert sorted(frame.loc[frame["metric"] == "knn_preservation", "seed"]) == [0, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("clusters")
+def test_the_workers_of_a_node_share_the_gpu_that_slurm_gave_it(suite, on_cluster, bench, tmp_path):
+    own = "cpus = 2\ngpus = 1\narray_parallelism = 1\nsetup = ['cd " + str(tmp_path) + "']"
+    suite.write_text(
+        SUITE.replace("[methods.slow]", '[methods.sees]\ntarget = "./slow.py:Sees"\n[methods.slow]')
+        + ON_SLURM.replace("cpus = 1\narray_parallelism = 2", own)
+    )
+    done = bench("run", "--out", "out", "-m", "sees")
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second, *_ = (line.split() for line in (tmp_path / "seen").read_text().splitlines())
+    assert first[0] == second[0] and first[1] != second[1], "two workers of one batch"
+    assert first[2] == second[2] == "0", "the one device of the node"
 
 
 @pytest.mark.slow
