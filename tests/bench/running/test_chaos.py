@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -256,12 +257,29 @@ def test_an_mlflow_store_that_is_no_database_or_is_gone_costs_no_result(undistur
     assert done.returncode == 0 and "results are safe in the ledger" in done.stderr
     assert_same_results(undisturbed, frame_of(tmp_path / "out"))
     (tmp_path / "out" / "mlflow.db").unlink()
+    assert n_runs_after_sync(tmp_path) > 9
+
+
+@pytest.mark.slow
+def test_an_mlflow_store_that_another_process_has_locked_costs_no_result(undisturbed, write_suite, bench, tmp_path):
+    write_suite(SUITE.replace('"off"', '"sqlite"'))
+    assert bench("run", "--out", "out", "-m", "pca").returncode == 0
+    with closing(sqlite3.connect(tmp_path / "out" / "mlflow.db", isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        process = begin(tmp_path)
+        said, _ = process.communicate(timeout=240)
+    assert process.returncode == 0 and "Traceback" not in said, said
+    assert "database is locked" in said and "results are safe in the ledger" in said
+    assert_same_results(undisturbed, frame_of(tmp_path / "out"))
+    assert n_runs_after_sync(tmp_path) > 9
+
+
+def n_runs_after_sync(tmp_path: Path) -> int:
     # In this process MLflow keeps a connection to what was there.
     subprocess.run([sys.executable, "-P", "-m", "bench", "sync", "out"], cwd=tmp_path, check=True, capture_output=True)
-    with sqlite3.connect(tmp_path / "out" / "mlflow.db") as database:
+    with closing(sqlite3.connect(tmp_path / "out" / "mlflow.db")) as database:
         (runs,) = database.execute("select count(*) from runs").fetchone()
-    database.close()
-    assert runs > 9
+    return int(runs)
 
 
 RUDE = """
