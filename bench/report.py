@@ -12,6 +12,7 @@ from bench.errors import BadInputError
 from bench.record import models
 from bench.record.collapse import too_little, with_collapsed
 from bench.record.ledger import Ledger
+from bench.record.links import refuse_links
 from bench.record.records import Record
 from bench.record.results import current, failed_groups, reported, rows
 from bench.suite import listing, tables
@@ -83,9 +84,10 @@ def write_foreign_report(frame_file: Path, out: Path, formats: Sequence[str] = (
     """Write reports of a results frame that another program made.
 
     Raises:
-        BadInputError: the file is no results frame.
+        BadInputError: the file is no results frame, or the folder has a link out of it.
     """
     frame = read_foreign(frame_file)
+    refuse_links(out, out)
     out.mkdir(parents=True, exist_ok=True)
     return _write_reports(_content(out, formats, frame, None), out)
 

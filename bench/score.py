@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BadInputError
+from bench.record.links import refuse_links
 from bench.suite import registry
 from bench.suite.config import Suite, load_suite
 from bench.suite.data import load_dataset
@@ -46,6 +47,7 @@ def suite_of(given: Given, out: Path) -> Suite:
     for option, values in (("--decoder", given.decoders), ("--name", given.names)):
         if len(values) > len(given.embeddings):
             raise BadInputError(f"{option} is given {len(values)} times, --embedding {len(given.embeddings)}")
+    refuse_links(out, out)
     out.mkdir(parents=True, exist_ok=True)
     file = out / SUITE_FILE
     file.write_text(_text(given), encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench.errors import BadInputError
+from bench.record.links import refuse_links
 from bench.track import pages
 from bench.track.moved import take_along
 from bench.track.places import ARTIFACTS, DATABASE
@@ -21,8 +22,9 @@ def serve(out: Path, port: int, *, open_browser: bool) -> NoReturn:
     """Become MLflow's server of the folder's store on 127.0.0.1, having said where its methods are compared.
 
     Raises:
-        BadInputError: the folder has no store.
+        BadInputError: the folder has no store, or a link out of it.
     """
+    refuse_links(out, out)
     database = out / DATABASE
     if not database.is_file():
         raise BadInputError(f"{out}: has no {DATABASE}; `bench sync {out}` builds it from the ledger")

@@ -13,6 +13,7 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 from rich.markup import escape
 
 from bench.errors import BadInputError, nearest
+from bench.record.links import refuse_links
 from bench.track.progress import Display
 from methods.training.device import choose_device
 
@@ -41,6 +42,7 @@ def time_kernels(
         if name not in KERNELS:
             raise BadInputError(f"--kernel: unknown kernel {name!r}; {nearest(name, KERNELS)}")
     chosen = _device(device)
+    refuse_links(out, out)
     try:
         from bench.kernels import results, session
     except ModuleNotFoundError as error:

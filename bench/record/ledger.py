@@ -20,6 +20,7 @@ from typing import Any
 from bench.errors import BadInputError
 from bench.record.compaction import compacted, lines_of, parts_of
 from bench.record.entries import KINDS, SCHEMA, Entry, entry_of
+from bench.record.links import refuse_links
 from bench.record.records import Record
 from bench.record.stamps import next_stamp
 from bench.suite.metrics import KnownMetrics, from_json
@@ -66,6 +67,7 @@ class Ledger:
     """What one result folder knows: records by cell id, the chosen configurations, the runs that made it."""
 
     def __init__(self, out: Path) -> None:
+        refuse_links(out, out)
         self.folder = out / FOLDER
         self.records: dict[str, Record] = {}
         self.selections: dict[tuple[str, str], dict[str, Any]] = {}
@@ -252,8 +254,9 @@ def locked(out: Path) -> Iterator[None]:
     """Hold a result folder for one coordinator.
 
     Raises:
-        BadInputError: another one has it, or it cannot be written to.
+        BadInputError: another one has it, it cannot be written to, or its ledger is elsewhere.
     """
+    refuse_links(out / FOLDER, out)
     try:
         (out / FOLDER).mkdir(parents=True, exist_ok=True)
         descriptor = os.open(out / FOLDER / ".lock", os.O_RDWR | os.O_CREAT, 0o644)

@@ -16,6 +16,7 @@ from bench.errors import BadInputError
 from bench.plan.jobs import Job, job_of
 from bench.record import ledger
 from bench.record.ledger import Part
+from bench.record.links import refuse_links
 from bench.record.provenance import usable_cores
 from bench.record.records import Record
 from bench.running.executor import LocalExecutor
@@ -52,9 +53,12 @@ def run(path: Path, n_workers: int = 0, say: Callable[[str], None] = say) -> int
         say: told of each record in a line.
 
     Raises:
-        BadInputError: the file is no batch.
+        BadInputError: the file is no batch, or its folder has a link out of it.
     """
     path = path.resolve()
+    # All else the coordinator has looked through; here every node would do it again.
+    for written in (ledger.FOLDER, LOGS):
+        refuse_links(path.parents[1] / written, path.parents[1])
     jobs, part = read(path), Part(part_of(path))
     known, _ = ledger.records_after(part.path, 0)
     done = {record.cell.id: record for record in known}
