@@ -87,7 +87,7 @@ def write_foreign_report(frame_file: Path, out: Path, formats: Sequence[str] = (
         BadInputError: the file is no results frame, or the folder has a link out of it.
     """
     frame = read_foreign(frame_file)
-    refuse_links(out, out)
+    refuse_links(out)
     out.mkdir(parents=True, exist_ok=True)
     return _write_reports(_content(out, formats, frame, None), out)
 

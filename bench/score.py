@@ -47,7 +47,7 @@ def suite_of(given: Given, out: Path) -> Suite:
     for option, values in (("--decoder", given.decoders), ("--name", given.names)):
         if len(values) > len(given.embeddings):
             raise BadInputError(f"{option} is given {len(values)} times, --embedding {len(given.embeddings)}")
-    refuse_links(out, out)
+    refuse_links(out)
     out.mkdir(parents=True, exist_ok=True)
     file = out / SUITE_FILE
     file.write_text(_text(given), encoding="utf-8")

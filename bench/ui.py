@@ -24,7 +24,7 @@ def serve(out: Path, port: int, *, open_browser: bool) -> NoReturn:
     Raises:
         BadInputError: the folder has no store, or a link out of it.
     """
-    refuse_links(out, out)
+    refuse_links(out)
     database = out / DATABASE
     if not database.is_file():
         raise BadInputError(f"{out}: has no {DATABASE}; `bench sync {out}` builds it from the ledger")

@@ -75,9 +75,8 @@ def by_metric(rows: pd.DataFrame) -> Scores:
 def samples_of(scores: Scores, metrics: Sequence[str], points_of: PointsOf) -> dict[str, Sample]:
     """For each metric the values of one method on one data set: of the models whose values count, or of all."""
     of_each = {name: scores[name].at(~scores[name].over_seeds) for name in metrics if name in scores}
-    by_cell = {
-        cell: points_of(cell) for cell in dict.fromkeys(c for of in of_each.values() for c in of.texts("cell_id"))
-    }
+    cells = {cell for column in of_each.values() for cell in column.texts("cell_id")}
+    by_cell = {cell: points_of(cell) for cell in cells}
     found = {}
     for name, column in of_each.items():
         here = column.at(column.has_value)

@@ -42,7 +42,7 @@ def time_kernels(
         if name not in KERNELS:
             raise BadInputError(f"--kernel: unknown kernel {name!r}; {nearest(name, KERNELS)}")
     chosen = _device(device)
-    refuse_links(out, out)
+    refuse_links(out)
     try:
         from bench.kernels import results, session
     except ModuleNotFoundError as error:

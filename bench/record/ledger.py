@@ -67,7 +67,7 @@ class Ledger:
     """What one result folder knows: records by cell id, the chosen configurations, the runs that made it."""
 
     def __init__(self, out: Path) -> None:
-        refuse_links(out, out)
+        refuse_links(out)
         self.folder = out / FOLDER
         self.records: dict[str, Record] = {}
         self.selections: dict[tuple[str, str], dict[str, Any]] = {}
@@ -256,7 +256,7 @@ def locked(out: Path) -> Iterator[None]:
     Raises:
         BadInputError: another one has it, it cannot be written to, or its ledger is elsewhere.
     """
-    refuse_links(out / FOLDER, out)
+    refuse_links(out, FOLDER)
     try:
         (out / FOLDER).mkdir(parents=True, exist_ok=True)
         descriptor = os.open(out / FOLDER / ".lock", os.O_RDWR | os.O_CREAT, 0o644)

@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from bench.errors import BadInputError
 
 
-def refuse_links(folder: Path, out: Path) -> None:
-    """Refuse a part of a result folder, or all of it, that is a link out of it or holds one.
+def refuse_links(out: Path, *parts: str) -> None:
+    """Refuse a result folder that holds a link out of it: what is written there would be written elsewhere.
 
-    What is written there would be written elsewhere. The result folder may itself be reached by a link.
+    The result folder may itself be reached by a link.
+
+    Args:
+        parts: names of what in it is looked through; all of it where there are none.
 
     Raises:
         BadInputError: there is such a link.
     """
     inside = Path(os.path.realpath(out))
-    if folder != out and folder.is_symlink():
-        _refuse(folder, inside)
-    for link in _links(folder):
+    chosen = [out / name for name in parts]
+    links = [part for part in chosen if part.is_symlink()]
+    for link in chain(links, *map(_links, chosen or [out])):
         _refuse(link, inside)
 
 

@@ -57,8 +57,7 @@ def run(path: Path, n_workers: int = 0, say: Callable[[str], None] = say) -> int
     """
     path = path.resolve()
     # All else the coordinator has looked through; here every node would do it again.
-    for written in (ledger.FOLDER, LOGS):
-        refuse_links(path.parents[1] / written, path.parents[1])
+    refuse_links(path.parents[1], ledger.FOLDER, LOGS)
     jobs, part = read(path), Part(part_of(path))
     known, _ = ledger.records_after(part.path, 0)
     done = {record.cell.id: record for record in known}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from datasets.base import Data
+from datasets.manifolds import SwissRoll
 
 
 class LiftedRoll:
@@ -14,15 +15,12 @@ class LiftedRoll:
         self.n_train, self.n_test, self.n_features = n_train, n_test, n_features
 
     def load(self) -> Data:
+        roll = SwissRoll(n=self.n_train + self.n_test).load()
         rng = np.random.default_rng(0)
-        n = self.n_train + self.n_test
-        t, h = rng.uniform(1.5 * np.pi, 4.5 * np.pi, n), rng.uniform(0, 21, n)
-        roll = np.stack([t * np.cos(t), h, t * np.sin(t)], axis=1)
         lift, _ = np.linalg.qr(rng.standard_normal((self.n_features, 3)))
-        X = roll @ lift.T + 0.01 * rng.standard_normal((n, self.n_features))
-        held_out = self.n_train // 10
-        rows = np.arange(n)
+        X = roll.X @ lift.T + 0.01 * rng.standard_normal((len(roll.X), self.n_features))
+        held_out, rows = self.n_train // 10, np.arange(len(X))
         return Data(
-            X.astype(np.float32), intrinsic=np.stack([t, h], axis=1), train=rows[held_out : self.n_train],
+            X.astype(np.float32), intrinsic=roll.intrinsic, train=rows[held_out : self.n_train],
             validation=rows[:held_out], test=rows[self.n_train :],
         )  # fmt: skip

@@ -59,7 +59,9 @@ def test_values_of_one_seed_for_all_are_paired_in_the_order_of_their_seeds():
     for seeds in ([1, 0, 1, 0], [0, 0, 1, 1]):
         left = {seed: list(found) for seed, found in values.items()}
         rows = [row("a", seed=s, value=left[s].pop(0), cell_id=f"{at}") for at, s in enumerate(seeds)]
-        frames.append(Results(results_frame(rows), no_points, {}, {}))
+        # Not in the order that our own frames have.
+        frame = results_frame(rows).set_index("cell_id").loc[["0", "1", "2", "3"]].reset_index()
+        frames.append(Results(frame, no_points, {}, {}))
     assert verdicts(*frames) == {"a": "equal"}
 
 
