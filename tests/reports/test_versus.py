@@ -53,16 +53,11 @@ def test_other_seeds_are_no_change():
     assert set(found.values()) <= {"equal", "not separable"}
 
 
-def test_values_of_one_seed_for_all_are_paired_in_the_order_of_their_seeds():
-    values = {0: (1.0, 1.1), 1: (5.0, 5.1)}
-    frames = []
-    for seeds in ([1, 0, 1, 0], [0, 0, 1, 1]):
-        left = {seed: list(found) for seed, found in values.items()}
-        rows = [row("a", seed=s, value=left[s].pop(0), cell_id=f"{at}") for at, s in enumerate(seeds)]
-        # Not in the order that our own frames have.
-        frame = results_frame(rows).set_index("cell_id").loc[["0", "1", "2", "3"]].reset_index()
-        frames.append(Results(frame, no_points, {}, {}))
-    assert verdicts(*frames) == {"a": "equal"}
+def test_values_of_repeated_seeds_are_paired_in_the_order_of_their_seeds():
+    """In a frame of another program rows may have any order; by their numbers they are paired with another's."""
+    frame = results_frame([row("a", seed=s // 2, value=float(s), cell_id=str(s)) for s in range(4)])
+    sample = samples_of(by_metric(frame.iloc[[2, 0, 3, 1]]), ["mcn"], no_points)["mcn"]
+    assert sample.values.tolist() == [0, 1, 2, 3] and sample.seeds == (0, 1, 2, 3)
 
 
 def test_a_split_or_reason_that_another_program_left_out_is_not_called_none():
